@@ -1,0 +1,241 @@
+//! Where a machine can stand: one struct for each place in which it waits, holding what is known
+//! there.
+
+use alloc::boxed::Box;
+
+use crate::effect::WaitingFor;
+use crate::input::Slot;
+use crate::open::Open;
+use crate::record::Ending;
+use crate::registrations::Registrations;
+use crate::terms::{Assembly, Plan, Terms, Witness};
+use crate::units::{Index, LedgerBytes, LedgerTime, Time};
+use perun_channel::{State, Version};
+
+/// Where a machine stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Phase {
+    /// Nothing was said yet.
+    Fresh,
+    /// We asked for a channel.
+    Proposing(Box<Proposal>),
+    /// The peer asked for a channel, our user decides.
+    Deciding(Box<Proposal>),
+    /// Both agreed; the transaction is built and released.
+    Joining(Box<Joining>),
+    /// We try to make the transaction impossible.
+    Aborting(Box<Aborting>),
+    /// The channel lives.
+    Open(Box<Open>),
+    /// The ledger settles the channel.
+    Court(Box<Court>),
+    /// There is no channel.
+    Over(Ending),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Proposal {
+    pub(crate) terms: Terms,
+    pub(crate) contribution: LedgerBytes,
+    pub(crate) deadline: Time,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Joining {
+    pub(crate) plan: Plan,
+    pub(crate) joint: Joint,
+    pub(crate) deadline: Time,
+}
+
+/// How far a transaction of both sides is, in an opening or in a resize.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Joint {
+    /// Our backend builds it. The peer's may have been faster.
+    Assembling { early: Option<Witness> },
+    /// Participant 0 waits for participant 1's release.
+    Awaiting { assembly: Assembly },
+    /// Participant 0's backend checks participant 1's release.
+    Checking { assembly: Assembly, witness: Witness },
+    /// We released. Participant 0 holds the other part and submits.
+    Released { assembly: Assembly, witness: Option<Witness> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Aborting {
+    pub(crate) index: Index,
+    pub(crate) assembly: Assembly,
+    pub(crate) deadline: Time,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Court {
+    /// The channel as it was when it came here; nothing in it is signed any more.
+    pub(crate) open: Open,
+    pub(crate) stage: Stage,
+    pub(crate) registrations: Registrations,
+}
+
+/// How far the ledger's settlement is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Stage {
+    /// Our journal is older than what we signed: only the user can decide to leave.
+    Frozen,
+    /// The final state is submitted.
+    Closing { attempt: u32, deadline: Time },
+    /// Our newest state is submitted for registration.
+    Disputing { attempt: u32, deadline: Time },
+    /// A state is registered. Ours is submitted until it, or a newer one, is confirmed.
+    Registered { state: State, by: Slot, until: LedgerTime, attempt: u32, deadline: Time },
+    /// The conclusion is submitted, and our state too, until it or a newer one is confirmed.
+    Concluding { state: State, attempt: u32, deadline: Time },
+    /// The outcome stands; a withdrawal is submitted.
+    Unpaid { state: State, rows: u32, attempt: u32, deadline: Time },
+    /// All is paid.
+    Settled { state: State },
+}
+
+/// The name of a phase or stage, for users and tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PhaseName {
+    /// Nothing was said yet.
+    Fresh,
+    /// We asked for a channel.
+    Proposing,
+    /// The peer asked for a channel, our user decides.
+    Deciding,
+    /// Our backend builds the transaction.
+    Assembling,
+    /// Participant 0 waits for participant 1's release.
+    Awaiting,
+    /// Participant 0's backend checks participant 1's release.
+    Checking,
+    /// We released our part; the transaction should commit.
+    Released,
+    /// We try to make the transaction impossible.
+    Aborting,
+    /// The channel lives and nothing is on its way.
+    Open,
+    /// Our update is on its way.
+    Updating,
+    /// The peer wants to close, our user decides.
+    CloseAsked,
+    /// A resize is being agreed or built.
+    Resizing,
+    /// Our consent to a resize is out; the channel stands still until it commits.
+    ResizeReleased,
+    /// Our journal is older than what we signed.
+    Frozen,
+    /// The final state is submitted.
+    Closing,
+    /// Our newest state is submitted for registration.
+    Disputing,
+    /// A state is registered.
+    Registered,
+    /// The conclusion is submitted.
+    Concluding,
+    /// Some rows are not paid yet.
+    Unpaid,
+    /// All is paid.
+    Settled,
+    /// There is no channel.
+    Over,
+}
+
+impl Phase {
+    pub(crate) const fn name(&self) -> PhaseName {
+        match self {
+            Self::Fresh => PhaseName::Fresh,
+            Self::Proposing(_) => PhaseName::Proposing,
+            Self::Deciding(_) => PhaseName::Deciding,
+            Self::Joining(joining) => match joining.joint {
+                Joint::Assembling { .. } => PhaseName::Assembling,
+                Joint::Awaiting { .. } => PhaseName::Awaiting,
+                Joint::Checking { .. } => PhaseName::Checking,
+                Joint::Released { .. } => PhaseName::Released,
+            },
+            Self::Aborting(_) => PhaseName::Aborting,
+            Self::Open(open) => open.name(),
+            Self::Court(court) => match court.stage {
+                Stage::Frozen => PhaseName::Frozen,
+                Stage::Closing { .. } => PhaseName::Closing,
+                Stage::Disputing { .. } => PhaseName::Disputing,
+                Stage::Registered { .. } => PhaseName::Registered,
+                Stage::Concluding { .. } => PhaseName::Concluding,
+                Stage::Unpaid { .. } => PhaseName::Unpaid,
+                Stage::Settled { .. } => PhaseName::Settled,
+            },
+            Self::Over(_) => PhaseName::Over,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        match self {
+            Self::Fresh | Self::Over(_) => None,
+            Self::Proposing(proposal) | Self::Deciding(proposal) => Some(proposal.deadline),
+            Self::Joining(joining) => Some(joining.deadline),
+            Self::Aborting(aborting) => Some(aborting.deadline),
+            Self::Open(open) => open.deadline(),
+            Self::Court(court) => court.deadline(),
+        }
+    }
+
+    pub(crate) fn waiting_for(&self) -> WaitingFor {
+        match self {
+            Self::Fresh => WaitingFor::Command,
+            Self::Proposing(_) => WaitingFor::Peer,
+            Self::Deciding(_) => WaitingFor::User,
+            Self::Joining(joining) => joining.joint.waiting_for(),
+            Self::Aborting(_) => WaitingFor::Ledger,
+            Self::Open(open) => open.waiting_for(),
+            Self::Court(court) => match court.stage {
+                Stage::Frozen => WaitingFor::User,
+                Stage::Registered { until, .. } if !court.is_outdated() => {
+                    WaitingFor::Challenge(until)
+                }
+                Stage::Settled { .. } => WaitingFor::Nothing,
+                _ => WaitingFor::Ledger,
+            },
+            Self::Over(_) => WaitingFor::Nothing,
+        }
+    }
+}
+
+impl Joint {
+    pub(crate) const fn waiting_for(&self) -> WaitingFor {
+        match self {
+            Self::Assembling { .. } | Self::Checking { .. } => WaitingFor::Backend,
+            Self::Awaiting { .. } => WaitingFor::Peer,
+            Self::Released { .. } => WaitingFor::Ledger,
+        }
+    }
+}
+
+impl Court {
+    /// Whether the ledger's registered state is older than ours.
+    pub(crate) fn is_outdated(&self) -> bool {
+        matches!(&self.stage, Stage::Registered { state, .. }
+            if state.version() < self.open.channel.state().version())
+    }
+
+    /// Whether this registered version is one to conclude: ours or a newer one, or the one that our
+    /// own right was used for.
+    pub(crate) fn may_conclude(&self, version: Version) -> bool {
+        version >= self.open.channel.state().version() || self.registrations.is_ours(version)
+    }
+
+    /// Whether a state as new as ours is registered and confirmed.
+    pub(crate) fn is_secured(&self) -> bool {
+        self.registrations.secures(self.open.channel.state().version())
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        match self.stage {
+            Stage::Frozen | Stage::Settled { .. } => None,
+            Stage::Registered { deadline, .. } => (!self.is_secured()).then_some(deadline),
+            Stage::Closing { deadline, .. }
+            | Stage::Disputing { deadline, .. }
+            | Stage::Concluding { deadline, .. }
+            | Stage::Unpaid { deadline, .. } => Some(deadline),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Stories of two machines: what each rule of the protocol is for, and what happens when the other
+//! side, the network, the disk or the ledger misbehaves.
+
+mod keys;
+mod ledger;
+mod net;
+mod pair;
+
+mod crashing;
+mod disputing;
+mod doubting;
+mod encoding;
+mod opening;
+mod paying;
+mod phases;
+mod refusing;
+mod resizing;
+mod silence;
+mod veiling;
+mod watching;

@@ -1,0 +1,195 @@
+//! Resizing: more money in, money out, and a channel that goes on under a new id, or is settled.
+
+use perun_channel::Amount;
+use perun_protocol::{
+    Body, Change, Changes, Command, DeclineReason, Declined, Effect, Event, Input, LedgerBytes,
+    Misuse, PhaseName, Refusal, Standing,
+};
+
+use crate::pair::{Pair, money};
+
+pub(crate) fn resize(zero: Change, one: Change) -> Command {
+    let changes = Changes::new(vec![[zero, one]]).unwrap();
+    let contribution = LedgerBytes::new(vec![7; 10]).unwrap();
+    Command::Resize { changes, chain: LedgerBytes::default(), contribution }
+}
+
+pub(crate) fn deposit(amount: u128) -> Change {
+    Change::Deposit { amount: Amount::new(amount) }
+}
+
+fn withdraw(amount: u128) -> Change {
+    Change::Withdraw { amount: Amount::new(amount) }
+}
+
+/// Both consents are out, and the ledger does not take the transaction.
+fn released() -> Pair {
+    let mut pair = Pair::open(5, 5);
+    pair.pay(0, 2).settle();
+    pair.ledger.is_deaf = true;
+    pair.user(0, resize(deposit(10), Change::Keep {})).settle();
+    assert_eq!(pair.phases(), [PhaseName::ResizeReleased; 2]);
+    pair
+}
+
+#[test]
+fn money_goes_in_and_out_and_payments_go_on() {
+    for by in 0..2 {
+        let mut pair = Pair::open(5, 5);
+        pair.pay(0, 2).settle();
+        let before = pair.nodes[0].machine.id();
+        pair.user(by, resize(deposit(10), withdraw(4))).settle();
+        assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+        assert_eq!([pair.balances(0), pair.balances(1)], [[13, 3]; 2]);
+        assert_ne!(pair.nodes[0].machine.id(), before);
+        assert_eq!(pair.nodes[0].machine.id(), pair.nodes[1].machine.id());
+        pair.pay(0, 12).settle().pay(1, 1).settle();
+        assert_eq!([pair.balances(0), pair.balances(1)], [[2, 14]; 2]);
+        pair.user(1, Command::Close).settle();
+        assert_eq!([pair.payout(0), pair.payout(1)], [Some(2), Some(14)]);
+    }
+}
+
+#[test]
+fn payments_that_wait_during_a_resize_are_paid_in_the_successor() {
+    let mut pair = Pair::open(5, 5);
+    pair.user(0, resize(deposit(10), Change::Keep {}));
+    pair.pay(0, 1).pay(1, 1).pay(1, 1).settle();
+    assert_eq!([pair.balances(0), pair.balances(1)], [[16, 4]; 2]);
+    assert_eq!([pair.received(0).len(), pair.received(1).len()], [2, 1]);
+}
+
+#[test]
+fn more_than_the_balance_cannot_be_withdrawn() {
+    let mut pair = Pair::open(5, 5);
+    let command = resize(withdraw(6), Change::Keep {});
+    assert_eq!(pair.feed(0, Input::Command(command)), Err(Declined::Misuse(Misuse::Changes)));
+    let changes = Changes::new(vec![[withdraw(6), Change::Keep {}]]).unwrap();
+    let (chain, contribution) = (LedgerBytes::default(), money(0));
+    pair.forge(0, Body::ProposeResize { changes, chain, contribution }).unwrap();
+    assert_eq!(pair.phases()[1], PhaseName::Open);
+}
+
+#[test]
+fn a_user_may_refuse_a_resize_and_the_channel_goes_on() {
+    let mut pair = Pair::open(5, 5);
+    pair.users_answer = false;
+    pair.user(0, resize(deposit(10), Change::Keep {})).settle();
+    pair.user(1, Command::DeclineResize).settle();
+    let reason = DeclineReason::User {};
+    assert!(pair.saw(0, |event| *event == Event::ResizeFailed(reason.clone())));
+    pair.pay(0, 2).settle();
+    assert_eq!(pair.balances(1), [3, 7]);
+    assert_eq!(pair.submitted(0, |effect| matches!(effect, Effect::ReleaseFunds { .. })), 1);
+}
+
+#[test]
+fn a_resize_that_nobody_answers_ends_and_the_channel_goes_on() {
+    let mut pair = Pair::open(5, 5);
+    pair.users_answer = false;
+    pair.user(0, resize(deposit(10), Change::Keep {})).settle().wait();
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+    pair.pay(0, 2).settle();
+    assert_eq!(pair.balances(1), [3, 7]);
+}
+
+#[test]
+fn a_resize_that_is_not_built_as_agreed_is_not_released() {
+    let mut pair = Pair::open(5, 5);
+    pair.ledger.bends = true;
+    pair.user(0, resize(deposit(10), Change::Keep {})).settle();
+    for place in 0..2 {
+        let out = pair.submitted(place, |effect| {
+            matches!(effect, Effect::SendWitness { assembly } if assembly.consent.is_some())
+        });
+        assert_eq!(out, 0);
+    }
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+}
+
+#[test]
+fn nothing_is_signed_while_consent_is_out() {
+    let mut pair = released();
+    pair.pay(0, 1).settle();
+    assert_eq!(pair.updates, 1, "only the payment before");
+    assert_eq!(pair.version(0), 1);
+}
+
+#[test]
+fn a_resize_that_does_not_commit_is_settled_by_the_newest_state() {
+    let mut pair = released();
+    pair.pass_time();
+    pair.ledger.is_deaf = false;
+    pair.wait();
+    assert_eq!([pair.payout(0), pair.payout(1)], [Some(3), Some(7)]);
+}
+
+#[test]
+fn a_resize_that_commits_while_we_dispute_is_the_channel() {
+    let mut pair = released();
+    pair.pass_time();
+    assert_eq!(pair.phases(), [PhaseName::Disputing; 2]);
+    pair.ledger.is_deaf = false;
+    let submission = pair.nodes[0].effects.iter().rev();
+    let mut submission = submission.filter(|e| matches!(e, Effect::SubmitAssembly { .. }));
+    let submission = submission.next().unwrap().clone();
+    pair.ledger.submit(0, &submission);
+    pair.report();
+    pair.settle();
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+    assert_eq!([pair.balances(0), pair.balances(1)], [[13, 7]; 2]);
+}
+
+#[test]
+fn a_resize_that_became_impossible_lets_the_channel_go_on() {
+    let mut pair = released();
+    let old = pair.nodes[0].machine.id().unwrap();
+    let successor = *pair.ledger.channels.keys().find(|id| **id != old).unwrap();
+    pair.ledger.change(&successor, |_| Some(Standing::Impossible));
+    pair.report();
+    pair.settle();
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+    pair.pay(1, 1).settle();
+    assert_eq!(pair.balances(0), [4, 6]);
+}
+
+#[test]
+fn consent_counts_only_with_the_peers_signature() {
+    let mut pair = Pair::open(5, 5);
+    pair.nodes[1].silent_after = Some(pair.nodes[1].sent + 1);
+    pair.user(0, resize(deposit(10), Change::Keep {})).settle();
+    let assembly = pair.nodes[1].effects.iter().rev().find_map(|effect| match effect {
+        Effect::SendWitness { assembly } => Some(assembly.clone()),
+        _ => None,
+    });
+    let assembly = assembly.unwrap();
+    let digest = assembly.consent.unwrap();
+    let (transaction, locks) = (assembly.transaction, crate::ledger::own_witness(1));
+    for consent in [None, Some(pair.nodes[0].signer.sign(&digest))] {
+        let witness = perun_protocol::Witness { transaction, locks: locks.clone(), consent };
+        let refused = pair.forge(1, Body::Release { witness });
+        assert!(matches!(refused, Err(Declined::Refusal(Refusal::Signature(_)))));
+    }
+}
+
+#[test]
+fn only_the_holder_of_the_turn_asks_for_a_resize() {
+    let mut pair = Pair::open(5, 5);
+    let changes = Changes::new(vec![[deposit(1), Change::Keep {}]]).unwrap();
+    let (chain, contribution) = (LedgerBytes::default(), money(1));
+    let refused = pair.forge(1, Body::ProposeResize { changes, chain, contribution });
+    assert_eq!(refused, Err(Declined::Refusal(Refusal::NotTheirTurn)));
+}
+
+#[test]
+fn a_resize_survives_a_bad_network() {
+    for seed in 0..40 {
+        let mut pair = Pair::open(5, 5);
+        pair.net = crate::net::Net::bad(seed, 30, 20, 20);
+        pair.user(1, resize(deposit(10), withdraw(1))).settle();
+        for _ in 0..60 {
+            pair.reconnect();
+        }
+        assert_eq!([pair.balances(0), pair.balances(1)], [[15, 4]; 2], "seed {seed}");
+    }
+}

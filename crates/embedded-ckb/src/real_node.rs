@@ -1,0 +1,234 @@
+//! A real node for one test: its own folder, its own ports, the same first block.
+//!
+//! The binary is looked for in the variable [`BINARY_VARIABLE`], else in [`BINARY_IN_HOME`].
+//! Nothing is downloaded or built here. The invariant: the node that was started is stopped, by its
+//! own process, when the value goes away, and its folder goes with it.
+
+use crate::chain::MINER_ARGS;
+use crate::genesis::{Genesis, GenesisError, MESSAGE};
+use perun_backend_ckb::rpc::{HttpRpc, Rpc, RpcError};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The variable that holds the path of the node's binary.
+pub const BINARY_VARIABLE: &str = "PERUN_CKB_BIN";
+
+/// Where the binary is, below the home folder, if the variable is not set.
+pub const BINARY_IN_HOME: &str = ".cache/perun-devnet/bin/ckb";
+
+/// How long a start may take. Normal is one second; a changed spec over an old folder hangs.
+const START_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// How often to ask whether it is up.
+const START_POLL: Duration = Duration::from_millis(20);
+
+/// How many pairs of ports to try: another program may take one between choosing and using it.
+const STARTS_MAX: usize = 3;
+
+/// Why no node is running.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// There is no binary.
+    #[error(
+        "there is no CKB node at {0}: set {BINARY_VARIABLE} to the path of a ckb 0.210 binary, or \
+         run the tests without the feature real-node"
+    )]
+    Missing(PathBuf),
+    /// The folder, the files in it or the process could not be handled.
+    #[error("the node's folder or process: {0}")]
+    Io(#[from] io::Error),
+    /// The spec could not be written.
+    #[error(transparent)]
+    Spec(#[from] GenesisError),
+    /// The node did not start.
+    #[error("the node did not start: {0}")]
+    Start(String),
+    /// The node started, but with another first block.
+    #[error("the node's first block is {node}, the spec's is {spec}: versions do not match")]
+    OtherGenesis {
+        /// The node's.
+        node: String,
+        /// Ours.
+        spec: String,
+    },
+    /// The node does not answer.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct RealNode {
+    // Fields are dropped in this order: the process before its folder.
+    process: Process,
+    rpc: HttpRpc,
+    url: String,
+    _folder: Folder,
+}
+
+impl RealNode {
+    /// Starts a node on this first block and waits until it answers.
+    pub fn start(genesis: &Genesis) -> Result<Self, NodeError> {
+        let binary = binary()?;
+        let mut failure = NodeError::Start("no port was free".to_owned());
+        for _ in 0..STARTS_MAX {
+            match Self::start_once(&binary, genesis) {
+                Err(error @ NodeError::Start(_)) => failure = error,
+                done => return done,
+            }
+        }
+        Err(failure)
+    }
+
+    fn start_once(binary: &Path, genesis: &Genesis) -> Result<Self, NodeError> {
+        let folder = Folder::new()?;
+        let (rpc_port, peer_port) = free_ports()?;
+        init(binary, &folder.0, rpc_port, peer_port)?;
+        genesis.write_spec(&folder.0.join("specs"))?;
+        configure(&folder.0.join("ckb.toml"))?;
+        let log = folder.0.join("output.log");
+        let output = File::create(&log)?;
+        let mut process = Process(
+            Command::new(binary)
+                .args(["run", "-C"])
+                .arg(&folder.0)
+                .arg("--indexer")
+                .stdin(Stdio::null())
+                .stdout(output.try_clone()?)
+                .stderr(output)
+                .spawn()?,
+        );
+        let url = format!("http://127.0.0.1:{rpc_port}");
+        let rpc = HttpRpc::new(&url)?;
+        await_start(&mut process, &rpc, &log)?;
+        let node = rpc.chain()?.genesis.hash();
+        let spec = genesis.block().hash();
+        if node != spec {
+            return Err(NodeError::OtherGenesis { node: node.to_string(), spec: spec.to_string() });
+        }
+        Ok(Self { process, rpc, url, _folder: folder })
+    }
+
+    /// The client for the node.
+    #[must_use]
+    pub fn rpc(&self) -> &HttpRpc {
+        &self.rpc
+    }
+
+    /// The node's address, for other clients.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The node's process id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.0.id()
+    }
+}
+
+/// Where the node's binary is.
+pub fn binary() -> Result<PathBuf, NodeError> {
+    let in_home =
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(BINARY_IN_HOME);
+    let path = std::env::var_os(BINARY_VARIABLE).map_or_else(in_home, PathBuf::from);
+    if path.is_file() { Ok(path) } else { Err(NodeError::Missing(path)) }
+}
+
+fn init(binary: &Path, folder: &Path, rpc_port: u16, peer_port: u16) -> Result<(), NodeError> {
+    let miner = MINER_ARGS.iter().fold("0x".to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    let made = Command::new(binary)
+        .args(["init", "-C"])
+        .arg(folder)
+        .args(["--chain", "dev", "--force", "--genesis-message", MESSAGE, "--log-to", "file"])
+        .args(["--rpc-port", &rpc_port.to_string(), "--p2p-port", &peer_port.to_string()])
+        .args(["--ba-arg", &miner])
+        .output()?;
+    if made.status.success() {
+        return Ok(());
+    }
+    Err(NodeError::Start(String::from_utf8_lossy(&made.stderr).into_owned()))
+}
+
+/// Listens on loopback alone, opens the modules that tests use, and lets new transactions into the
+/// block template at once.
+fn configure(file: &Path) -> Result<(), NodeError> {
+    const MODULES: &str = r#"modules = ["Net", "Pool", "Miner", "Chain", "Stats", "Experiment", "Debug", "Indexer", "IntegrationTest"]"#;
+    let mut config = String::new();
+    for line in fs::read_to_string(file)?.lines() {
+        match line {
+            line if line.starts_with("modules = ") => config.push_str(MODULES),
+            line if line.starts_with("listen_addresses = ") => {
+                config.push_str(&line.replace("0.0.0.0", "127.0.0.1"));
+            }
+            "[block_assembler]" => config.push_str("[block_assembler]\nupdate_interval_millis = 0"),
+            line => config.push_str(line),
+        }
+        config.push('\n');
+    }
+    Ok(fs::write(file, config)?)
+}
+
+fn await_start(process: &mut Process, rpc: &HttpRpc, log: &Path) -> Result<(), NodeError> {
+    let start = Instant::now();
+    // Both modules answer, and the index has the first block: only then is everything up.
+    while rpc.tip_header().is_err() || rpc.index_tip().is_err() {
+        if let Some(status) = process.0.try_wait()? {
+            let text = fs::read_to_string(log).unwrap_or_default();
+            return Err(NodeError::Start(format!("{status}: {text}")));
+        }
+        if start.elapsed() > START_TIME_MAX {
+            return Err(NodeError::Start(format!("no answer in {START_TIME_MAX:?}")));
+        }
+        std::thread::sleep(START_POLL);
+    }
+    Ok(())
+}
+
+fn free_ports() -> io::Result<(u16, u16)> {
+    // Both are held until both are known, so that they differ.
+    let first = TcpListener::bind("127.0.0.1:0")?;
+    let second = TcpListener::bind("127.0.0.1:0")?;
+    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+}
+
+#[derive(Debug)]
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to stop.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Self> {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("perun-ckb-node-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,282 @@
+//! Transactions of both sides: openings and resizes.
+
+use ckb_types::packed::OutPoint;
+use ckb_types::prelude::*;
+use perun_backend_ckb::channel::LiveChannel;
+use perun_backend_ckb::fees::{Fee, RateBounds};
+use perun_backend_ckb::open::{
+    Checked, Completed, Contribution, Ending, Offer, Terms as JointTerms, abort_open, contribute,
+    default_reserves,
+};
+use perun_backend_ckb::rpc::{RpcError, TransactionStatus, View};
+use perun_backend_ckb::wallet::{LockWitness, fill, sign_inputs};
+use perun_channel::adjudicator::CkbParticipant;
+use perun_channel::codec::{Decode, Encode, Reader, put_length};
+use perun_channel::{Address, Participant, State};
+use perun_protocol::{
+    Assembly, Changes, Digest, LedgerBytes, Plan, Target, Terms, TransactionId, Witness,
+};
+
+use super::anchor::Anchor;
+use super::blueprint::{Blueprint, channel_terms};
+use super::{CkbLedger, ledger_bytes, refused};
+use crate::{LedgerError, OpenRequest, Signer};
+
+/// The most lock witnesses of one side.
+const WITNESSES_MAX: usize = 16;
+
+impl CkbLedger {
+    pub(super) fn make_offer(
+        &mut self,
+        session: Address,
+        request: &OpenRequest,
+    ) -> Result<(Terms, LedgerBytes), LedgerError> {
+        let OpenRequest { challenge_secs, outcome } = request.clone();
+        // The peer's address is not known yet, and what we contribute does not depend on it.
+        let channel = channel_terms(challenge_secs, &outcome, [session, Address::ZERO]);
+        let joint = JointTerms { channels: vec![channel], ends: Vec::new() };
+        let reserves = self.reserves(&outcome)?;
+        let (contribution, bytes) = self.contribute(&joint, 0, reserves)?;
+        let proposer = identity(session, &contribution)?;
+        let chain = LedgerBytes::default();
+        Ok((Terms { challenge_secs, outcome, proposer, chain }, bytes))
+    }
+
+    pub(super) fn make_answer(
+        &mut self,
+        session: Address,
+        terms: &Terms,
+    ) -> Result<(Participant, LedgerBytes), LedgerError> {
+        let addresses = [*terms.proposer.address(), session];
+        let channel = channel_terms(terms.challenge_secs, &terms.outcome, addresses);
+        let joint = JointTerms { channels: vec![channel], ends: Vec::new() };
+        let reserves = self.reserves(&terms.outcome)?;
+        let (contribution, bytes) = self.contribute(&joint, 1, reserves)?;
+        Ok((identity(session, &contribution)?, bytes))
+    }
+
+    pub(super) fn contribute_to_resize(
+        &mut self,
+        target: &Target,
+        state: &State,
+        changes: &Changes,
+    ) -> Result<LedgerBytes, LedgerError> {
+        let contract = Anchor::of(target)?.contract;
+        let outcome = changes
+            .outcome(state.outcome())
+            .map_err(|error| LedgerError::Refused(error.to_string()))?;
+        let mut addresses = target.params.participants().iter().map(|one| *one.address());
+        let addresses = match (addresses.next(), addresses.next()) {
+            (Some(one), Some(other)) => [one, other],
+            _ => return Err(LedgerError::Malformed("parameters")),
+        };
+        let live = LiveChannel::find(self.rpc.as_ref(), &self.deployment, &contract);
+        let joint = JointTerms {
+            channels: vec![channel_terms(target.params.challenge_secs(), &outcome, addresses)],
+            ends: vec![Ending {
+                contract: contract.clone(),
+                live: live.map_err(refused)?,
+                state: state.clone(),
+                parties: vec![0, 1],
+            }],
+        };
+        let own = target.index.column();
+        // The participants stay as they are, so their reserves do.
+        let reserve = contract.setup().identities().get(own).map(|identity| identity.reserve);
+        let reserve = reserve.ok_or(LedgerError::Malformed("setup"))?;
+        let (_, bytes) = self.contribute(&joint, own, vec![reserve])?;
+        self.resizing.insert(target.id, state.clone());
+        Ok(bytes)
+    }
+
+    pub(super) fn assemble_plan(&mut self, plan: &Plan) -> Result<Assembly, LedgerError> {
+        let ended = match &plan.predecessor {
+            Some(setup) => {
+                let contract = Anchor::read(setup.as_bytes())?.contract;
+                self.resizing.get(&contract.id()).cloned()
+            }
+            None => None,
+        };
+        let blueprint = Blueprint::of(plan, ended)?;
+        let checked = blueprint.checked(self.rpc.as_ref(), &self.deployment)?;
+        let assembly = checked.assembly();
+        let opened = assembly.channels().first().ok_or(LedgerError::Malformed("plan"))?;
+        let contribution = ledger_bytes(blueprint.ours().to_bytes(), "contribution")?;
+        self.openings.insert(opened.contract.id(), contribution);
+        let consent = checked.consent_digest(&self.deployment);
+        let inputs = assembly.tx().input_pts_iter().collect();
+        let anchor = Anchor { contract: opened.contract.clone(), inputs };
+        Ok(Assembly {
+            params: opened.contract.setup().params().clone(),
+            setup: ledger_bytes(anchor.to_bytes(), "setup")?,
+            initial: opened.state.clone(),
+            transaction: TransactionId::new(assembly.hash()),
+            abort: ledger_bytes(blueprint.to_bytes(), "blueprint")?,
+            consent: blueprint.predecessor.is_some().then(|| Digest::new(consent)),
+        })
+    }
+
+    pub(super) fn our_witness(
+        &mut self,
+        assembly: &Assembly,
+        sign: Signer<'_>,
+    ) -> Result<Witness, LedgerError> {
+        let (_, checked) = self.rebuild(assembly)?;
+        self.sign_joint(assembly, &checked, sign)
+    }
+
+    pub(super) fn dry_run(
+        &mut self,
+        assembly: &Assembly,
+        theirs: &Witness,
+        sign: Signer<'_>,
+    ) -> Result<Completed, LedgerError> {
+        let (blueprint, checked) = self.rebuild(assembly)?;
+        let ours = self.sign_joint(assembly, &checked, sign)?;
+        let (locks, consents) = if blueprint.own == 0 {
+            ([read_locks(&ours)?, read_locks(theirs)?], [ours.consent, theirs.consent])
+        } else {
+            ([read_locks(theirs)?, read_locks(&ours)?], [theirs.consent, ours.consent])
+        };
+        let rate = RateBounds::default().min;
+        checked
+            .dry_run(self.rpc.as_ref(), &self.deployment, &locks, &consents, rate)
+            .map_err(refused)
+    }
+
+    pub(super) fn submit_joint(
+        &mut self,
+        assembly: &Assembly,
+        theirs: &Witness,
+        sign: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        if self.is_known(assembly)? {
+            return Ok(());
+        }
+        let completed = self.dry_run(assembly, theirs, sign)?;
+        match self.rpc.send_transaction(&completed.spent.tx) {
+            Ok(_) | Err(RpcError::Duplicate) => Ok(()),
+            Err(error) => Err(refused(error.into())),
+        }
+    }
+
+    pub(super) fn abort_joint(&mut self, assembly: &Assembly) -> Result<(), LedgerError> {
+        let blueprint = blueprint_of(assembly)?;
+        let mut cells = Vec::new();
+        for input in &blueprint.ours().inputs {
+            let cell = self.rpc.live_cell(&input.out_point, View::Chain);
+            cells.extend(cell.map_err(|error| refused(error.into()))?);
+        }
+        let lookup = self.rpc.transaction(&assembly.transaction.as_bytes().pack());
+        let lookup = lookup.map_err(|error| refused(error.into()))?;
+        let rate = RateBounds::default().ask(self.rpc.as_ref()).map_err(refused)?;
+        let floor = lookup.replace_fee_min.unwrap_or(0);
+        let replaces = (floor != 0).then_some(blueprint.fee());
+        let fee = Fee { floor, replaces, cap: self.options.fee_cap, ..Fee::rate(rate) };
+        let built = abort_open(&self.deployment, &self.owner, &cells, &fee).map_err(refused)?;
+        let locks = sign_inputs(self.wallet.as_ref(), &built.spent).map_err(refused)?;
+        let tx = fill(&built.spent.tx, &locks).map_err(refused)?;
+        match self.rpc.send_transaction(&tx) {
+            Ok(_) | Err(RpcError::Duplicate) => Ok(()),
+            Err(error) => Err(refused(error.into())),
+        }
+    }
+
+    fn reserves(&self, outcome: &perun_channel::Allocation) -> Result<Vec<u64>, LedgerError> {
+        let payouts = [self.payout(), self.payout()];
+        let reserves = default_reserves(&self.deployment, outcome.assets(), &payouts);
+        reserves.map(|all| all.into_iter().take(1).collect()).map_err(refused)
+    }
+
+    fn contribute(
+        &mut self,
+        terms: &JointTerms,
+        party: usize,
+        reserves: Vec<u64>,
+    ) -> Result<(Contribution, LedgerBytes), LedgerError> {
+        let cells = self.purse().cells().map_err(refused)?;
+        let offer = Offer {
+            owner: &self.owner,
+            cells: &cells,
+            payout: self.payout(),
+            change: self.owner.script.clone(),
+            consents_by_presence: false,
+            reserves,
+        };
+        let rate = RateBounds::default().ask(self.rpc.as_ref()).map_err(refused)?;
+        let contribution =
+            contribute(&self.deployment, terms, party, &offer, rate).map_err(refused)?;
+        let bytes = ledger_bytes(contribution.to_bytes(), "contribution")?;
+        self.promise(bytes.as_bytes(), &places(&contribution))?;
+        Ok((contribution, bytes))
+    }
+
+    fn sign_joint(
+        &self,
+        assembly: &Assembly,
+        checked: &Checked,
+        sign: Signer<'_>,
+    ) -> Result<Witness, LedgerError> {
+        let locks = checked.sign(self.wallet.as_ref()).map_err(refused)?;
+        let consent = assembly.consent.map(|digest| sign(digest.as_bytes()));
+        let locks = ledger_bytes(write_locks(&locks), "witness")?;
+        Ok(Witness { transaction: assembly.transaction, locks, consent })
+    }
+
+    /// The transaction of an assembly, made and checked anew.
+    fn rebuild(&mut self, assembly: &Assembly) -> Result<(Blueprint, Checked), LedgerError> {
+        let blueprint = blueprint_of(assembly)?;
+        let ours = ledger_bytes(blueprint.ours().to_bytes(), "contribution")?;
+        self.promise(ours.as_bytes(), &places(blueprint.ours()))?;
+        self.openings.insert(assembly.params.id(), ours);
+        let checked = blueprint.checked(self.rpc.as_ref(), &self.deployment)?;
+        let same = checked.assembly().hash() == *assembly.transaction.as_bytes();
+        if same { Ok((blueprint, checked)) } else { Err(LedgerError::Malformed("transaction")) }
+    }
+
+    /// Whether the node has the transaction already.
+    fn is_known(&self, assembly: &Assembly) -> Result<bool, LedgerError> {
+        let lookup = self.rpc.transaction(&assembly.transaction.as_bytes().pack());
+        let status = lookup.map_err(|error| refused(error.into()))?.status;
+        use TransactionStatus::{Committed, Pending, Proposed};
+        Ok(matches!(status, Pending | Proposed | Committed { .. }))
+    }
+}
+
+fn blueprint_of(assembly: &Assembly) -> Result<Blueprint, LedgerError> {
+    Blueprint::from_bytes(assembly.abort.as_bytes())
+        .map_err(|_| LedgerError::Malformed("blueprint"))
+}
+
+fn places(contribution: &Contribution) -> Vec<OutPoint> {
+    contribution.inputs.iter().map(|input| input.out_point.clone()).collect()
+}
+
+/// Our participant: what the assembly will make of our contribution.
+fn identity(session: Address, contribution: &Contribution) -> Result<Participant, LedgerError> {
+    let reserve = contribution.reserves.first().copied();
+    let identity = CkbParticipant {
+        consents_by_presence: contribution.consents_by_presence,
+        lends_fee: contribution.lends_fee,
+        payout_lock: perun_backend_ckb::money::script_hash(&contribution.payout),
+        owner_lock: perun_backend_ckb::money::script_hash(&contribution.owner),
+        reserve: reserve.ok_or(LedgerError::Malformed("contribution"))?,
+    };
+    Participant::new(session, identity.to_foreign())
+        .map_err(|error| LedgerError::Refused(error.to_string()))
+}
+
+fn write_locks(locks: &[LockWitness]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_length(&mut out, locks.len());
+    locks.iter().for_each(|lock| lock.encode(&mut out));
+    out
+}
+
+fn read_locks(witness: &Witness) -> Result<Vec<LockWitness>, LedgerError> {
+    let malformed = |_| LedgerError::Malformed("witness");
+    let mut reader = Reader::new(witness.locks.as_bytes());
+    let locks = reader.list(WITNESSES_MAX).map_err(malformed)?;
+    reader.finish().map_err(malformed)?;
+    Ok(locks)
+}

@@ -1,0 +1,167 @@
+//! What a node's failures leave behind in the book of promised cells.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ckb_types::core::{BlockView, DepType, HeaderView, TransactionView};
+use ckb_types::packed::{Byte32, OutPoint};
+use perun_backend_ckb::deployment::{CodeCell, Deployment};
+use perun_backend_ckb::follow::Depth;
+use perun_backend_ckb::money::{CKB, Made};
+use perun_backend_ckb::rpc::{
+    BlockId, Cell, ChainIdentity, Cursor, DevControl, IndexedCell, Page, Rpc, RpcError, SearchKey,
+    Touch, TransactionLookup, View,
+};
+use perun_backend_ckb::tx::Draft;
+use perun_backend_ckb::wallet::{Secp256k1, SigningKey, Wallet};
+use perun_channel::ChannelId;
+use perun_embedded_ckb::testkit::{Key, Payment, plain};
+use perun_embedded_ckb::{Chain, Genesis};
+
+use super::{Order, Outstanding, row_to_try, send};
+use crate::ckb::{CkbLedger, CkbOptions};
+
+/// A node that can be away, or refuse what it is sent.
+struct Moody {
+    chain: Chain,
+    away: AtomicBool,
+    refuses: AtomicBool,
+}
+
+impl Rpc for Moody {
+    fn chain(&self) -> Result<ChainIdentity, RpcError> {
+        Rpc::chain(&self.chain)
+    }
+    fn tip_header(&self) -> Result<HeaderView, RpcError> {
+        self.chain.tip_header()
+    }
+    fn header_by_number(&self, number: u64) -> Result<Option<HeaderView>, RpcError> {
+        self.chain.header_by_number(number)
+    }
+    fn header_by_hash(&self, hash: &Byte32) -> Result<Option<HeaderView>, RpcError> {
+        self.chain.header_by_hash(hash)
+    }
+    fn block_by_number(&self, number: u64) -> Result<Option<BlockView>, RpcError> {
+        self.chain.block_by_number(number)
+    }
+    fn block_by_hash(&self, hash: &Byte32) -> Result<Option<BlockView>, RpcError> {
+        self.chain.block_by_hash(hash)
+    }
+    fn send_transaction(&self, tx: &TransactionView) -> Result<Byte32, RpcError> {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(RpcError::Rbf { text: "something stands in the way".into() });
+        }
+        self.chain.send_transaction(tx)
+    }
+    fn transaction(&self, hash: &Byte32) -> Result<TransactionLookup, RpcError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(RpcError::Transport("away".into()));
+        }
+        self.chain.transaction(hash)
+    }
+    fn live_cell(&self, out_point: &OutPoint, view: View) -> Result<Option<Cell>, RpcError> {
+        self.chain.live_cell(out_point, view)
+    }
+    fn cells(
+        &self,
+        key: &SearchKey,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<IndexedCell>, RpcError> {
+        self.chain.cells(key, after, limit)
+    }
+    fn transactions(
+        &self,
+        key: &SearchKey,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<Touch>, RpcError> {
+        self.chain.transactions(key, after, limit)
+    }
+    fn index_tip(&self) -> Result<BlockId, RpcError> {
+        self.chain.index_tip()
+    }
+    fn pool(&self) -> Result<Vec<Byte32>, RpcError> {
+        self.chain.pool()
+    }
+    fn fee_rate(&self) -> Result<u64, RpcError> {
+        self.chain.fee_rate()
+    }
+    fn estimate_cycles(&self, tx: &TransactionView) -> Result<u64, RpcError> {
+        self.chain.estimate_cycles(tx)
+    }
+}
+
+/// A ledger with one cell of 1,000 CKB, its node, and a payment to itself.
+fn scene() -> (CkbLedger, Arc<Moody>, Draft) {
+    let code = |name: &str| {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../onchain/ckb/artifacts/");
+        std::fs::read(format!("{path}{name}")).unwrap()
+    };
+    let names = ["channel-type", "vault-lock"];
+    let builder =
+        names.iter().fold(Genesis::builder(), |builder, name| builder.cell(name, code(name)));
+    let genesis = builder.build().unwrap();
+    let chain = Chain::new(&genesis);
+    let program = |name: &str| {
+        let cell = genesis.cell(name).unwrap();
+        let data_hash = cell.data_hash.clone().into();
+        CodeCell { out_point: cell.out_point.clone(), dep_type: DepType::Code, data_hash }
+    };
+    let [one, other] = names.map(program);
+    let deployment = Deployment::new(genesis.block(), one, other).unwrap();
+    let wallet = Secp256k1::new(&deployment, SigningKey::new([7; 32]).unwrap());
+    let lock = wallet.locks()[0].script.clone();
+    let gift = Payment::new(vec![(plain(lock.clone(), 1_000 * CKB), Default::default())]);
+    let tx = gift.build(&chain, chain.genesis(), &Key::dev(false)).unwrap();
+    chain.send_transaction(&tx).unwrap();
+    chain.mine(5).unwrap();
+    let (away, refuses) = (AtomicBool::new(false), AtomicBool::new(false));
+    let node = Arc::new(Moody { chain, away, refuses });
+    let options = CkbOptions::confirmed_by(Depth::new(1).unwrap());
+    let ledger = CkbLedger::new(node.clone(), deployment, Arc::new(wallet), options).unwrap();
+    let mut draft = Draft::default();
+    draft.makes.push(Made::plain(lock, 100 * CKB));
+    (ledger, node, draft)
+}
+
+#[test]
+fn a_node_that_is_away_does_not_make_promises_forgotten() {
+    let (mut ledger, node, draft) = scene();
+    let paid = ledger.purse().pay(&draft).unwrap();
+    send(&ledger.purse(), &paid, &[]).unwrap();
+    let id = ChannelId::new([1; 32]);
+    ledger.outstanding.push(Outstanding { id, order: Order::Register, paid });
+    node.away.store(true, Ordering::SeqCst);
+    ledger.settle_outstanding().unwrap_err();
+    assert_eq!(ledger.outstanding.len(), 1);
+    node.away.store(false, Ordering::SeqCst);
+    ledger.settle_outstanding().unwrap();
+    assert_eq!(ledger.outstanding.len(), 1, "it is pending");
+    node.chain.mine(5).unwrap();
+    ledger.settle_outstanding().unwrap();
+    assert!(ledger.outstanding.is_empty());
+    assert_eq!(ledger.purse().book().tickets().count(), 0);
+}
+
+#[test]
+fn a_refused_payment_gives_its_cells_back() {
+    let (ledger, node, draft) = scene();
+    node.refuses.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        let paid = ledger.purse().pay(&draft).unwrap();
+        send(&ledger.purse(), &paid, &[]).unwrap_err();
+    }
+    assert_eq!(ledger.purse().cells().unwrap().len(), 1);
+    // What a replaced payment holds stays promised to it.
+    let paid = ledger.purse().pay(&draft).unwrap();
+    send(&ledger.purse(), &paid, &paid.tickets).unwrap_err();
+    assert!(ledger.purse().cells().unwrap().is_empty());
+}
+
+#[test]
+fn a_token_that_never_moves_again_does_not_hold_up_the_others() {
+    let tried: Vec<u32> = (0..4).map(|attempt| row_to_try(0b1_0110, attempt)).collect();
+    assert_eq!(tried, [0b10, 0b100, 0b1_0000, 0b10]);
+    assert_eq!((row_to_try(0, 3), row_to_try(1 << 31, u32::MAX)), (0, 1 << 31));
+}

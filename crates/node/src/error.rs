@@ -1,0 +1,50 @@
+//! What can go wrong in a house, by whom it blames, and what it means for the money.
+
+use perun_store::{CommitError, OpenError};
+
+/// A ledger's backend could not do what it was asked. Nothing was signed beyond what was stored
+/// before.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The backend refused: amounts, cells, or the transaction itself.
+    #[error("{0}")]
+    Refused(String),
+    /// The ledger could not be reached or contradicted itself.
+    #[error("the ledger did not answer as it should: {0}; it will be asked again")]
+    Unavailable(String),
+    /// Bytes that a backend wrote earlier, or the peer's backend, are not what they should be.
+    #[error("the {0} of this channel cannot be read; it comes from another version or was altered")]
+    Malformed(&'static str),
+}
+
+/// The house cannot do what its user asked, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The store did not open.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The store failed; nothing that was not stored has left the process.
+    #[error("the journal failed: {0}; no signature left without being stored. Restart the node")]
+    Journal(#[from] CommitError),
+    /// A stored record cannot be read.
+    #[error("a stored record of channel {0} cannot be read; restore the program that wrote it")]
+    Record(perun_protocol::OpeningId),
+    /// The ledger's backend refused or failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The machine refused a command.
+    #[error("{0}")]
+    Declined(perun_protocol::Declined),
+    /// No such channel here.
+    #[error("there is no channel {0} in this node")]
+    UnknownChannel(perun_protocol::OpeningId),
+    /// The socket could not be opened.
+    #[error("the network could not be started: {0}")]
+    Network(#[from] std::io::Error),
+    /// The system gave no randomness.
+    #[error("the system gave no randomness: {0}")]
+    Entropy(getrandom::Error),
+    /// The node stopped.
+    #[error("the node has stopped; its channels are safe in its store")]
+    Stopped,
+}

@@ -1,0 +1,407 @@
+//! One loop joining machines, journal, peers and ledger.
+//!
+//! A [`House`] works in rounds: it feeds every input that has arrived to the machines, commits all
+//! their records in one batch, and then carries out the effects in order; what a ledger answers
+//! starts the next round. The invariant that matters: no effect is carried out before the batch
+//! with its records is durable, and only here signatures are made.
+
+mod effects;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+
+use perun_channel::codec::{Decode, Encode};
+use perun_channel::{Amount, ChannelId};
+use perun_protocol::{
+    Body, Changes, Command, Config, Declined, Draft, Effect, Input, Machine, Memo, Message,
+    OpeningId, Payment, PaymentId, PhaseName, Sighting, Target, Time,
+};
+use perun_store::{Batch, Journal, MAX_BATCH_RECORDS, StreamId};
+use perun_wire::{PeerId, Receipt};
+
+use crate::journal::{self, Entry};
+use crate::outbox::Outbox;
+use crate::{Ledger, NodeError, NodeEvent, OpenRequest, SessionKey, Status, UserEvent};
+
+/// How many channels one peer may have in one house: each costs memory and a place in the journal.
+const MAX_CHANNELS_PER_PEER: usize = 256;
+/// How many channels one house may have when a peer asks for another: strangers have any number of
+/// names.
+const MAX_CHANNELS: usize = 16_384;
+/// When a round commits although more inputs wait: well below what one batch of the store holds.
+const ROUND_RECORDS: usize = MAX_BATCH_RECORDS / 2;
+
+/// How a house reaches its peers.
+pub trait Post: Send {
+    /// Hands a message to the session with a peer; false if its window is full.
+    fn send(&mut self, peer: PeerId, payload: &[u8]) -> bool;
+    /// Tells the session that a message was recorded.
+    fn acknowledge(&mut self, peer: PeerId, receipt: Receipt);
+    /// Ends the connection to a peer that does not read.
+    fn hang_up(&mut self, peer: PeerId);
+}
+
+struct Seat {
+    machine: Machine,
+    peer: PeerId,
+    /// The id of the last payment that we gave to the machine since the start.
+    last_payment: PaymentId,
+}
+
+/// Everything that one round has decided and not yet done.
+#[derive(Default)]
+struct Round {
+    batch: Batch,
+    records: usize,
+    effects: Vec<(OpeningId, Effect)>,
+    receipts: Vec<(PeerId, Receipt)>,
+}
+
+/// One party's channels.
+pub struct House {
+    config: Config,
+    accept_proposals: bool,
+    key: SessionKey,
+    seats: BTreeMap<OpeningId, Seat>,
+    journal: Journal,
+    ledger: Box<dyn Ledger>,
+    post: Box<dyn Post>,
+    events: Sender<NodeEvent>,
+    /// The channels that the ledger reports on, and whose they are.
+    watched: BTreeMap<ChannelId, (OpeningId, Target)>,
+    /// How they stood when last reported.
+    sightings: BTreeMap<ChannelId, Sighting>,
+    outbox: Outbox,
+    /// Whether the user knows that the ledger cannot be read.
+    told_of_trouble: bool,
+    round: Round,
+}
+
+impl House {
+    /// A house over an opened store. `streams` is what the store had.
+    pub fn new(
+        config: Config,
+        accept_proposals: bool,
+        key: SessionKey,
+        opened: perun_store::Opened,
+        ledger: Box<dyn Ledger>,
+        post: Box<dyn Post>,
+        events: Sender<NodeEvent>,
+    ) -> Result<Self, NodeError> {
+        let mut seats = BTreeMap::new();
+        for (stream, content) in opened.streams {
+            let opening = OpeningId::new(stream.0);
+            let seat =
+                replay(opening, config, &content.records).ok_or(NodeError::Record(opening))?;
+            seats.insert(opening, seat);
+        }
+        Ok(Self {
+            config,
+            accept_proposals,
+            key,
+            seats,
+            journal: opened.journal,
+            ledger,
+            post,
+            events,
+            watched: BTreeMap::new(),
+            sightings: BTreeMap::new(),
+            outbox: Outbox::default(),
+            told_of_trouble: false,
+            round: Round::default(),
+        })
+    }
+
+    /// Repeats what may not have happened before the process ended.
+    pub fn restart(&mut self, now: Time) -> Result<(), NodeError> {
+        self.feed_all(now, |_| Some(Input::Restart));
+        self.finish_round(now)
+    }
+
+    /// When [`House::tick`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.seats.values().filter_map(|seat| seat.machine.deadline()).min()
+    }
+
+    /// Lets passed deadlines run out.
+    pub fn tick(&mut self, now: Time) -> Result<(), NodeError> {
+        self.outbox.flush(self.post.as_mut());
+        self.feed_all(now, |seat| {
+            seat.machine.deadline().filter(|deadline| *deadline <= now).map(|_| Input::Tick)
+        });
+        self.finish_round(now)
+    }
+
+    /// Asks the ledger how the channels stand, and tells the machines.
+    pub fn sync_ledger(&mut self, now: Time) -> Result<(), NodeError> {
+        let sightings = match self.ledger.sync() {
+            Ok(sightings) => sightings,
+            // Whatever is wrong with the ledger's node may pass; the channels must go on without
+            // it.
+            Err(error) => {
+                if !core::mem::replace(&mut self.told_of_trouble, true) {
+                    self.tell_all(&UserEvent::LedgerTrouble(error.to_string()));
+                }
+                return Ok(());
+            }
+        };
+        self.told_of_trouble = false;
+        for sighting in sightings {
+            self.feed_sighting(now, sighting);
+        }
+        if let Ok(clock) = self.ledger.clock() {
+            self.feed_all(now, |_| Some(Input::LedgerClock(clock)));
+        }
+        self.finish_round(now)
+    }
+
+    /// The connection to a peer exists (again).
+    pub fn connected(&mut self, now: Time, peer: PeerId) -> Result<(), NodeError> {
+        self.outbox.flush(self.post.as_mut());
+        self.feed_all(now, |seat| (seat.peer == peer).then_some(Input::Connected));
+        self.finish_round(now)
+    }
+
+    /// Takes in a message without committing yet; call [`House::finish_round`] when no more has
+    /// arrived.
+    pub fn message(&mut self, now: Time, peer: PeerId, receipt: Receipt, payload: &[u8]) {
+        self.round.receipts.push((peer, receipt));
+        // What is not a message is a peer's fault; it changes nothing here.
+        let Ok(message) = Message::from_bytes(payload) else { return };
+        let opening = message.opening;
+        if !self.admits(peer, &message) {
+            return;
+        }
+        // A refusal is the machine's answer to a peer's fault, and changes nothing.
+        let _ = self.feed(now, opening, Input::Message(message));
+    }
+
+    /// Asks for a channel with a peer.
+    pub fn open(
+        &mut self,
+        now: Time,
+        opening: OpeningId,
+        peer: PeerId,
+        request: &OpenRequest,
+    ) -> Result<(), NodeError> {
+        let (terms, contribution) = self.ledger.offer(self.key.address(), request)?;
+        let ours = contribution.clone();
+        let command = Input::Command(Command::Propose { terms, contribution });
+        // Terms that cannot be must leave neither a channel nor set money aside.
+        if let Err(declined) = Machine::new(opening, self.config).step(now, command.clone()) {
+            self.ledger.release_funds(&ours)?;
+            return Err(NodeError::Declined(declined));
+        }
+        self.seat(opening, peer);
+        self.feed(now, opening, command).map_err(NodeError::Declined)
+    }
+
+    /// Pays the peer of a channel. Payments that wait together go into one update.
+    pub fn pay(
+        &mut self,
+        now: Time,
+        opening: OpeningId,
+        asset: u8,
+        amount: Amount,
+        memo: Memo,
+    ) -> Result<PaymentId, NodeError> {
+        let seat = self.seats.get_mut(&opening).ok_or(NodeError::UnknownChannel(opening))?;
+        let lowest = seat.machine.next_payment().unwrap_or(PaymentId::new(1));
+        let id = lowest.max(seat.last_payment.next());
+        let payment = Payment { id, asset, amount, memo };
+        let command = Input::Command(Command::Pay(payment));
+        self.feed(now, opening, command).map_err(NodeError::Declined)?;
+        if let Some(seat) = self.seats.get_mut(&opening) {
+            seat.last_payment = id;
+        }
+        Ok(id)
+    }
+
+    /// Deposits into or takes out of a living channel.
+    pub fn resize(
+        &mut self,
+        now: Time,
+        opening: OpeningId,
+        changes: Changes,
+    ) -> Result<(), NodeError> {
+        let (target, state) = self.resizable(opening)?;
+        let (chain, contribution) = self.ledger.resize_offer(&target, &state, &changes)?;
+        let command = Command::Resize { changes, chain, contribution };
+        self.feed(now, opening, Input::Command(command)).map_err(NodeError::Declined)
+    }
+
+    /// Gives a machine one of the user's plain commands: those that need nothing of the ledger.
+    pub fn command(
+        &mut self,
+        now: Time,
+        opening: OpeningId,
+        command: Command,
+    ) -> Result<(), NodeError> {
+        if !self.seats.contains_key(&opening) {
+            return Err(NodeError::UnknownChannel(opening));
+        }
+        self.feed(now, opening, Input::Command(command)).map_err(NodeError::Declined)
+    }
+
+    /// How a channel stands.
+    #[must_use]
+    pub fn status(&self, opening: OpeningId) -> Option<Status> {
+        let machine = &self.seats.get(&opening)?.machine;
+        let id = machine.id();
+        let watched = id.and_then(|id| self.watched.get(&id));
+        Some(Status {
+            id,
+            phase: machine.phase(),
+            waiting_for: machine.waiting_for(),
+            agreed: machine.agreed().cloned(),
+            queued: machine.queued(),
+            target: watched.map(|(_, target)| target.clone()),
+            sighting: id.and_then(|id| self.sightings.get(&id)).cloned(),
+        })
+    }
+
+    /// Whether the round is full enough to be finished before more inputs are taken.
+    #[must_use]
+    pub const fn round_is_full(&self) -> bool {
+        self.round.records >= ROUND_RECORDS
+    }
+
+    /// Commits what the inputs so far have decided, then does it, until nothing is left to do.
+    pub fn finish_round(&mut self, now: Time) -> Result<(), NodeError> {
+        loop {
+            let round = core::mem::take(&mut self.round);
+            let todo = (round.effects, round.receipts);
+            let (effects, receipts) = if round.records == 0 {
+                todo
+            } else {
+                self.journal.commit(round.batch, todo)?.release()
+            };
+            for (peer, receipt) in receipts {
+                self.post.acknowledge(peer, receipt);
+            }
+            if effects.is_empty() {
+                return Ok(());
+            }
+            for (opening, effect) in effects {
+                self.perform(now, opening, effect);
+            }
+        }
+    }
+
+    fn seat(&mut self, opening: OpeningId, peer: PeerId) {
+        let machine = Machine::new(opening, self.config);
+        let last_payment = PaymentId::new(0);
+        self.seats.insert(opening, Seat { machine, peer, last_payment });
+        self.record(journal::stream(opening), journal::peer_entry(peer));
+    }
+
+    fn record(&mut self, stream: StreamId, entry: Vec<u8>) {
+        let batch = core::mem::take(&mut self.round.batch);
+        self.round.batch = batch.record(stream, entry);
+        self.round.records = self.round.records.saturating_add(1);
+    }
+
+    /// Whether a message is for a channel that we have with this very peer, or asks for a new one.
+    fn admits(&mut self, peer: PeerId, message: &Message) -> bool {
+        if let Some(seat) = self.seats.get(&message.opening) {
+            return seat.peer == peer;
+        }
+        let asks = matches!(message.body, Body::Propose { .. });
+        let admitted = asks && self.has_room(peer);
+        if admitted {
+            self.seat(message.opening, peer);
+        }
+        admitted
+    }
+
+    /// Whether a peer may have one channel more; makes room by forgetting one of its proposals that
+    /// came to nothing.
+    fn has_room(&mut self, peer: PeerId) -> bool {
+        let channels = self.seats.values().filter(|seat| seat.peer == peer).count();
+        let forgotten = self.seats.iter().find(|(_, seat)| {
+            let of_this_peer = channels >= MAX_CHANNELS_PER_PEER && seat.peer == peer;
+            let must_go = of_this_peer || self.seats.len() >= MAX_CHANNELS;
+            must_go && seat.machine.phase() == PhaseName::Over
+        });
+        if let Some(opening) = forgotten.map(|(opening, _)| *opening) {
+            self.forget(opening);
+            return true;
+        }
+        channels < MAX_CHANNELS_PER_PEER && self.seats.len() < MAX_CHANNELS
+    }
+
+    fn forget(&mut self, opening: OpeningId) {
+        self.seats.remove(&opening);
+        let batch = core::mem::take(&mut self.round.batch);
+        self.round.batch = batch.end(journal::stream(opening));
+        self.round.records = self.round.records.saturating_add(1);
+        self.watched.retain(|_, (watched, _)| *watched != opening);
+    }
+
+    fn feed_all(&mut self, now: Time, input: impl Fn(&Seat) -> Option<Input>) {
+        let inputs: Vec<_> = self
+            .seats
+            .iter()
+            .filter_map(|(opening, seat)| input(seat).map(|input| (*opening, input)))
+            .collect();
+        for (opening, input) in inputs {
+            let _ = self.feed(now, opening, input);
+        }
+    }
+
+    fn feed_sighting(&mut self, now: Time, sighting: Sighting) {
+        self.sightings.insert(sighting.channel, sighting.clone());
+        if let Some((opening, _)) = self.watched.get(&sighting.channel) {
+            let _ = self.feed(now, *opening, Input::Ledger(sighting));
+        }
+    }
+
+    /// Steps a machine, applies what it wants remembered, and keeps both for the round's commit.
+    fn feed(&mut self, now: Time, opening: OpeningId, input: Input) -> Result<(), Declined> {
+        let Some(seat) = self.seats.get_mut(&opening) else { return Ok(()) };
+        let step = seat.machine.step(now, input)?;
+        step.records.iter().for_each(|record| seat.machine.apply(record));
+        for record in &step.records {
+            self.record(journal::stream(opening), journal::record_entry(record));
+        }
+        self.round.effects.extend(step.effects.into_iter().map(|effect| (opening, effect)));
+        Ok(())
+    }
+
+    /// Tells the user of every channel.
+    pub(crate) fn tell_all(&self, event: &UserEvent) {
+        for opening in self.seats.keys() {
+            self.tell(*opening, event.clone());
+        }
+    }
+
+    fn tell(&self, opening: OpeningId, event: UserEvent) {
+        if let Some(seat) = self.seats.get(&opening) {
+            // A user who no longer listens misses nothing that the store does not have.
+            let _ = self.events.send(NodeEvent { opening, peer: seat.peer, event });
+        }
+    }
+
+    fn send_draft(&mut self, opening: OpeningId, draft: Draft) {
+        let message = draft.sign(|digest| self.key.sign(digest.as_bytes()));
+        self.send(opening, &message);
+    }
+
+    fn send(&mut self, opening: OpeningId, message: &Message) {
+        let Some(peer) = self.seats.get(&opening).map(|seat| seat.peer) else { return };
+        self.outbox.send(self.post.as_mut(), peer, message.to_bytes());
+    }
+}
+
+/// Rebuilds a machine from its stream.
+fn replay(opening: OpeningId, config: Config, records: &[Vec<u8>]) -> Option<Seat> {
+    let (first, rest) = records.split_first()?;
+    let Entry::Peer(peer) = Entry::read(first)? else { return None };
+    let mut machine = Machine::new(opening, config);
+    for entry in rest {
+        let Entry::Record(record) = Entry::read(entry)? else { return None };
+        machine.apply(&record);
+    }
+    Some(Seat { machine, peer, last_payment: PaymentId::new(0) })
+}

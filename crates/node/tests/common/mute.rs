@@ -1,0 +1,157 @@
+//! A ledger that fails at one step of an opening, so that its node falls silent there.
+
+use perun_channel::{Address, Participant, State};
+use perun_node::{CkbLedger, Ledger, LedgerError, OpenRequest, Signer};
+use perun_protocol::{
+    Agreed, Assembly, Changes, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms,
+    Witness,
+};
+
+use crate::common::{Pair, Party, World};
+
+/// Where the node falls silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Before it releases its part.
+    Witness,
+    /// Before it submits the transaction.
+    Submit,
+}
+
+/// The usual ledger, but for one step.
+pub(crate) struct Mute {
+    inner: CkbLedger,
+    at: Step,
+}
+
+impl Mute {
+    pub(crate) fn of(party: &Party, world: &World, at: Step) -> Box<dyn Ledger> {
+        Box::new(Self { inner: party.ledger(world), at })
+    }
+
+    fn check(&self, step: Step) -> Result<(), LedgerError> {
+        if self.at == step { Err(LedgerError::Unavailable("silence".into())) } else { Ok(()) }
+    }
+}
+
+impl Pair {
+    pub(crate) fn new_with_bob(at: Step) -> Self {
+        Self::with_world(|world, _, bob| {
+            bob.node = Some(bob.try_start(world, Mute::of(bob, world, at)).unwrap());
+        })
+    }
+
+    pub(crate) fn new_with_alice(at: Step) -> Self {
+        Self::with_world(|world, alice, _| {
+            alice.node = Some(alice.try_start(world, Mute::of(alice, world, at)).unwrap());
+        })
+    }
+}
+
+impl Ledger for Mute {
+    fn witness(&mut self, assembly: &Assembly, sign: Signer<'_>) -> Result<Witness, LedgerError> {
+        self.check(Step::Witness)?;
+        self.inner.witness(assembly, sign)
+    }
+    fn submit_assembly(
+        &mut self,
+        assembly: &Assembly,
+        theirs: &Witness,
+        sign: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        self.check(Step::Submit)?;
+        self.inner.submit_assembly(assembly, theirs, sign)
+    }
+    fn offer(
+        &mut self,
+        session: Address,
+        request: &OpenRequest,
+    ) -> Result<(Terms, LedgerBytes), LedgerError> {
+        self.inner.offer(session, request)
+    }
+    fn answer(
+        &mut self,
+        session: Address,
+        terms: &Terms,
+    ) -> Result<(Participant, LedgerBytes), LedgerError> {
+        self.inner.answer(session, terms)
+    }
+    fn resize_offer(
+        &mut self,
+        target: &Target,
+        state: &State,
+        changes: &Changes,
+    ) -> Result<(LedgerBytes, LedgerBytes), LedgerError> {
+        self.inner.resize_offer(target, state, changes)
+    }
+    fn resize_answer(
+        &mut self,
+        target: &Target,
+        state: &State,
+        changes: &Changes,
+    ) -> Result<LedgerBytes, LedgerError> {
+        self.inner.resize_answer(target, state, changes)
+    }
+    fn assemble(&mut self, plan: &Plan) -> Result<Assembly, LedgerError> {
+        self.inner.assemble(plan)
+    }
+    fn check_witness(
+        &mut self,
+        assembly: &Assembly,
+        witness: &Witness,
+        sign: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        self.inner.check_witness(assembly, witness, sign)
+    }
+    fn release_funds(&mut self, contribution: &LedgerBytes) -> Result<(), LedgerError> {
+        self.inner.release_funds(contribution)
+    }
+    fn abort_open(&mut self, assembly: &Assembly) -> Result<(), LedgerError> {
+        self.inner.abort_open(assembly)
+    }
+    fn watch(&mut self, target: &Target) -> Result<(), LedgerError> {
+        self.inner.watch(target)
+    }
+    fn close(
+        &mut self,
+        target: &Target,
+        agreed: &Agreed,
+        attempt: u32,
+        sign: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        self.inner.close(target, agreed, attempt, sign)
+    }
+    fn register(
+        &mut self,
+        target: &Target,
+        agreed: &Agreed,
+        slot: Slot,
+        attempt: u32,
+        sign: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        self.inner.register(target, agreed, slot, attempt, sign)
+    }
+    fn conclude(
+        &mut self,
+        target: &Target,
+        state: &State,
+        attempt: u32,
+    ) -> Result<(), LedgerError> {
+        self.inner.conclude(target, state, attempt)
+    }
+    fn withdraw(
+        &mut self,
+        target: &Target,
+        state: &State,
+        rows: u32,
+        attempt: u32,
+    ) -> Result<(), LedgerError> {
+        self.inner.withdraw(target, state, rows, attempt)
+    }
+    fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {
+        self.inner.sync()
+    }
+    fn clock(&mut self) -> Result<LedgerTime, LedgerError> {
+        self.inner.clock()
+    }
+}

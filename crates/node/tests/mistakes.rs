@@ -1,0 +1,119 @@
+//! What users do wrong, and stores that must not be used: each is refused, in words that say what
+//! would be right.
+
+mod common;
+
+use common::{CELLS, CKB, DEPOSIT, Pair, Party, World, peer_of};
+use perun_channel::Amount;
+use perun_embedded_ckb::Commit;
+use perun_node::NodeError;
+use perun_protocol::{Command, Memo, OpeningId, PhaseName};
+use perun_store::OpenError;
+
+/// The refusal in words, which must hold all of these.
+fn refused<T: std::fmt::Debug>(result: Result<T, NodeError>, words: &[&str]) {
+    let text = result.unwrap_err().to_string();
+    assert!(words.iter().all(|word| text.contains(word)), "{text}");
+}
+
+#[test]
+fn a_wrong_payment_is_refused_with_what_would_be_right() {
+    let mut pair = Pair::new(Commit::Instant);
+    let opening = pair.open();
+    let over = pair.alice.pay(opening, DEPOSIT + 1);
+    refused(over, &["nothing was paid", &format!("pay at most {DEPOSIT}")]);
+    refused(pair.alice.pay(opening, 0), &["nothing was paid", "pay at least 1"]);
+    let row = pair.alice.node().pay(opening, 7, Amount::new(1), Memo::default());
+    refused(row, &["there is no asset 7", "the channel has 1", "nothing was paid"]);
+    let nowhere = OpeningId::new([7; 32]);
+    refused(pair.alice.pay(nowhere, 1), &["there is no channel", "in this node"]);
+    let closed = pair.alice.node().command(nowhere, Command::Close);
+    refused(closed, &["there is no channel"]);
+    assert!(pair.alice.node().status(nowhere).unwrap().is_none());
+    // Nothing of that hurt the channel.
+    pair.alice.pay(opening, DEPOSIT).unwrap();
+    pair.wait("the payment", |pair| pair.bob.received(opening).len() == 1);
+    let more = pair.alice.pay(opening, 1);
+    refused(more, &["0 is free", "add funds"]);
+}
+
+#[test]
+fn a_deposit_beyond_the_wallet_is_refused_with_what_would_be_enough() {
+    let pair = Pair::new(Commit::Instant);
+    let all: u64 = CELLS.iter().sum();
+    refused(pair.ask([all + 1, 0]), &["5500", "would be enough", "nothing was sent"]);
+    // Nothing was set aside for it.
+    pair.ask([DEPOSIT, DEPOSIT]).unwrap();
+}
+
+#[test]
+fn terms_that_cannot_be_leave_no_channel_and_set_nothing_aside() {
+    let pair = Pair::new(Commit::Instant);
+    let all = CELLS.iter().sum::<u64>() - 1_000 * CKB;
+    let mut request = pair.request([all, 0]);
+    request.challenge_secs = 1;
+    let asked = pair.alice.node().open(peer_of(&pair.bob), request);
+    refused(asked, &["challenge duration", "nothing was sent", "correct the terms"]);
+    // The same money is free for right terms.
+    pair.ask([all, 0]).unwrap();
+}
+
+#[test]
+fn a_closed_channel_pays_nothing_more() {
+    let mut pair = Pair::new(Commit::Instant);
+    let opening = pair.open();
+    pair.close(opening);
+    refused(pair.alice.pay(opening, 1), &["nothing"]);
+    assert_eq!(pair.alice.phase(opening), PhaseName::Settled);
+}
+
+#[test]
+fn a_store_that_is_in_use_is_refused() {
+    let pair = Pair::new(Commit::Instant);
+    let ledger = Box::new(pair.alice.ledger(&pair.world));
+    let second = pair.alice.try_start(&pair.world, ledger);
+    let error = second.err().expect("a second node on one store");
+    assert!(matches!(error, NodeError::Store(OpenError::Locked)));
+    let text = error.to_string();
+    assert!(text.contains("lose money") && text.contains("Stop the other process"), "{text}");
+}
+
+#[test]
+fn an_old_copy_of_the_journal_is_refused() {
+    let mut pair = Pair::new(Commit::Instant);
+    let opening = pair.open();
+    pair.alice.node = None;
+    let journal = pair.alice.folder.join("journal");
+    let old = copy_of(&journal);
+    pair.alice.start(&pair.world);
+    pair.alice.node().dial(peer_of(&pair.bob), pair.address).unwrap();
+    pair.alice.pay(opening, CKB).unwrap();
+    pair.wait("the payment", |pair| pair.bob.received(opening).len() == 1);
+    pair.alice.node = None;
+    for (name, content) in old {
+        std::fs::write(journal.join(name), content).unwrap();
+    }
+    let ledger = Box::new(pair.alice.ledger(&pair.world));
+    let error = pair.alice.try_start(&pair.world, ledger).err().expect("an old journal");
+    assert!(matches!(error, NodeError::Store(OpenError::RolledBack { .. })), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("older copy") && text.contains("Put the newest journal back"), "{text}");
+}
+
+fn copy_of(folder: &std::path::Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    files.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap())).collect()
+}
+
+#[test]
+fn a_wallet_without_money_can_still_be_told_what_it_needs() {
+    let world = World::new(Commit::Instant);
+    let mut poor = Party::new(&world, &[]);
+    poor.start(&world);
+    let coin = world.deployment.coin();
+    let balances = vec![vec![Amount::new(u128::from(61 * CKB)), Amount::ZERO]];
+    let outcome = perun_channel::Allocation::new(vec![coin], balances, Vec::new()).unwrap();
+    let request = perun_node::OpenRequest { challenge_secs: common::CHALLENGE_SECS, outcome };
+    let asked = poor.node().open(perun_wire::PeerId([1; 32]), request);
+    refused(asked, &["the wallet has 0 CKB", "would be enough"]);
+}

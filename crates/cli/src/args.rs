@@ -1,0 +1,101 @@
+//! What can be typed. The texts here are the program's help.
+
+use clap::{Parser, Subcommand};
+use std::net::SocketAddr;
+
+/// Perun: payment and state channels on Nervos CKB.
+#[derive(Debug, Parser)]
+#[command(name = "perun", version, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  a step of the demo failed
+  2  the command line was not understood
+  3  the input is not something that can be explained
+  4  the CKB node was not reached, refused, or does not know what was asked for
+  5  something on this machine is in the way: a file, a port, a signal
+
+Environment:
+  NO_COLOR           if set, no colours
+  PERUN_SCRIPTS_DIR  a folder with `channel-type`, `vault-lock` and `simple-udt`, instead of the
+                     programs that are built in";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show channels at work: open, pay, dispute, close, and what it costs.
+    Demo(Demo),
+    /// Run a CKB chain with the Perun programs, for others to connect to.
+    Devnet(Devnet),
+    /// Explain a transaction, a channel's cell, or an encoded state.
+    Inspect(Inspect),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Tell the story as one JSON object per line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Use the CKB node at this address, a dev chain whose blocks can be made on request.
+    #[arg(long, value_name = "URL", conflicts_with = "real_node")]
+    pub(crate) ckb_rpc: Option<String>,
+    /// Start a real CKB node and use it, instead of the chain inside this process.
+    #[arg(long)]
+    pub(crate) real_node: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Devnet {
+    /// Where to listen. The server has no passwords: keep it on this machine. Port 0 takes a free
+    /// one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8114")]
+    pub(crate) listen: SocketAddr,
+    /// Make a block every so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1,
+          value_parser = clap::value_parser!(u64).range(1..=3_600), conflicts_with = "instant")]
+    pub(crate) block_interval: u64,
+    /// Make a block as soon as a transaction waits, and none otherwise.
+    #[arg(long)]
+    pub(crate) instant: bool,
+    /// Print JSON, one object per line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = INSPECTABLE)]
+pub(crate) struct Inspect {
+    /// What to explain: a file, `-` for standard input, bytes in hexadecimal, a transaction hash,
+    /// a channel id, or an out point such as 0x…:0.
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: String,
+    /// The CKB node to ask for what the input does not contain.
+    #[arg(long, value_name = "URL")]
+    pub(crate) ckb_rpc: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const INSPECTABLE: &str = "\
+What can be explained:
+  a transaction     as JSON (also a whole RPC request or reply), as bytes, or by its hash
+  a channel         by its id, by the out point of its cell, or the cell's data
+  encoded values    a state, a signed state, parameters, a setup, a witness or its action
+A hash, an id or an out point needs --ckb-rpc. With it, a transaction's spent cells are looked up,
+and the verdict of the channel script is computed here.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,69 @@
+//! The demo: channels at work on the real scripts, told to a [`Narrator`].
+//!
+//! Every scene gives its people fresh keys and money, lets their nodes talk over encrypted TCP on
+//! the loopback interface, and ends by holding the chain against what everybody should have, to the
+//! shannon.
+
+mod book;
+mod hub;
+mod party;
+mod scenes;
+mod stage;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::narrate::{Narrator, Summary};
+use stage::Stage;
+
+/// What can be chosen for the demo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DemoOptions {
+    /// The node to use, instead of the chain inside this process.
+    pub ckb_rpc: Option<String>,
+    /// Whether to start a real node.
+    pub real_node: bool,
+}
+
+/// Why a scene did not end well, in people's words.
+type Failure = String;
+
+type Scene = fn(&Stage, &mut dyn Narrator, &mut Summary) -> Result<(), Failure>;
+
+const SCENES: [(&str, Scene); 6] = [
+    ("Alice and Bob open, pay 1,000 times each way, and close", scenes::pay_and_close),
+    ("The same with CKB and a token in one channel", scenes::pay_two_assets),
+    ("Bob registers an old state, and Alice answers", scenes::cheat),
+    ("Bob vanishes, and Alice gets her money after the challenge", scenes::vanish),
+    ("A hub opens and closes 16 channels in batches", hub::batches),
+    ("Alice tops a living channel up, and takes some out", scenes::resize),
+];
+
+/// Shows the demo.
+pub fn run(options: DemoOptions, narrator: &mut dyn Narrator) -> ExitCode {
+    let started = Instant::now();
+    narrator.step("The chain, the scripts, and money to play with");
+    let stage = match Stage::set(&options, narrator) {
+        Ok(stage) => stage,
+        Err(reason) => {
+            narrator.failed("setting the stage", &reason);
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut summary = Summary { balances_ok: true, ..Summary::default() };
+    for (title, scene) in SCENES {
+        narrator.step(title);
+        if let Err(reason) = scene(&stage, narrator, &mut summary) {
+            narrator.failed(title, &reason);
+            return ExitCode::FAILURE;
+        }
+    }
+    summary.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    narrator.summary(&summary);
+    if summary.balances_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// An error in words.
+fn words(error: impl std::fmt::Display) -> Failure {
+    error.to_string()
+}

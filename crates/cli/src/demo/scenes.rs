@@ -1,0 +1,381 @@
+//! The scenes of two people.
+
+use std::collections::BTreeMap;
+
+use perun_backend_ckb::money::CKB;
+use perun_channel::{Allocation, Amount, State, Version};
+use perun_node::{Ledger, OpenRequest, SessionKey};
+use perun_protocol::{
+    Agreed, Change, Changes, Command, Event, Index, OpeningId, PhaseName, Sighting, Slot, Standing,
+};
+
+use super::book::fees;
+use super::party::Pair;
+use super::stage::{Stage, holdings};
+use super::{Failure, words};
+use crate::narrate::{Balance, Narrator, Summary};
+
+/// How long a registered state can be refuted in the demo.
+const CHALLENGE_SECS: u64 = 3_600;
+/// What everybody starts with: a few cells, so that fees need no waiting.
+const CELLS: [u64; 3] = [5_000 * CKB, 500 * CKB, 500 * CKB];
+/// What each side brings into a channel.
+const DEPOSIT: u128 = 1_000 * CKB as u128;
+const TOKENS: u128 = 1_000_000;
+/// How often each side pays.
+const PAYMENTS: u64 = 1_000;
+
+pub(super) fn pay_and_close(
+    stage: &Stage,
+    narrator: &mut dyn Narrator,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    let mut act = Act::open(stage, narrator, summary, &[])?;
+    act.pay_both_ways(narrator, summary, &[(0, 12_500_000, 7_500_000)])?;
+    act.close(stage, narrator)?;
+    act.settle_accounts(stage, narrator, summary)
+}
+
+pub(super) fn pay_two_assets(
+    stage: &Stage,
+    narrator: &mut dyn Narrator,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    let mut act = Act::open(stage, narrator, summary, &[TOKENS])?;
+    let payments = [(0, 12_500_000, 7_500_000), (1, 250, 100)];
+    act.pay_both_ways(narrator, summary, &payments)?;
+    act.close(stage, narrator)?;
+    act.settle_accounts(stage, narrator, summary)
+}
+
+pub(super) fn cheat(
+    stage: &Stage,
+    narrator: &mut dyn Narrator,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    let mut act = Act::open(stage, narrator, summary, &[])?;
+    act.bob_pays(300 * u128::from(CKB), summary)?;
+    let old = act.agreed(&act.pair.bob)?;
+    act.bob_pays(400 * u128::from(CKB), summary)?;
+    let newest = act.agreed(&act.pair.alice)?;
+    let (old_version, newest_version) = (old.state.version(), newest.state.version());
+    narrator.note(&format!(
+        "Bob paid 700 CKB and registers version {old_version}, in which he had paid only 300"
+    ));
+    act.register_as_bob(stage, &old)?;
+    // Bob's node would tell the truth; he switched it off.
+    act.pair.bob.node = None;
+    act.wait_registered(stage, narrator, "register", old_version)?;
+    act.wait_registered(stage, narrator, "refute", newest_version)?;
+    narrator.note(&format!("Alice's node answered with version {newest_version}"));
+    act.conclude(stage, narrator)?;
+    summary.disputes_won += u64::from(act.outcome()? == newest.state);
+    act.settle_accounts(stage, narrator, summary)
+}
+
+pub(super) fn vanish(
+    stage: &Stage,
+    narrator: &mut dyn Narrator,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    let mut act = Act::open(stage, narrator, summary, &[])?;
+    act.bob_pays(250 * u128::from(CKB), summary)?;
+    act.pair.bob.node = None;
+    narrator.note("Bob's node is gone; Alice leaves through the ledger");
+    act.pair.alice.node()?.command(act.opening, Command::Dispute).map_err(words)?;
+    let newest = act.agreed(&act.pair.alice)?.state.version();
+    act.wait_registered(stage, narrator, "register", newest)?;
+    act.conclude(stage, narrator)?;
+    act.settle_accounts(stage, narrator, summary)
+}
+
+pub(super) fn resize(
+    stage: &Stage,
+    narrator: &mut dyn Narrator,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    let mut act = Act::open(stage, narrator, summary, &[])?;
+    act.bob_pays(100 * u128::from(CKB), summary)?;
+    let deposit = 500 * u128::from(CKB);
+    act.resize(stage, narrator, "top up", &Change::Deposit { amount: Amount::new(deposit) })?;
+    act.bob_pays(50 * u128::from(CKB), summary)?;
+    let taken = 800 * u128::from(CKB);
+    act.resize(stage, narrator, "take out", &Change::Withdraw { amount: Amount::new(taken) })?;
+    act.bob_pays(25 * u128::from(CKB), summary)?;
+    act.close(stage, narrator)?;
+    act.settle_accounts(stage, narrator, summary)
+}
+
+/// A scene under way: two people, one channel, and what they should end up with.
+struct Act {
+    pair: Pair,
+    opening: OpeningId,
+    /// What each side should have gained at the end, before fees: capacity and tokens.
+    expected: [(i128, i128); 2],
+    /// What each side should have gained in each transaction of both, by its place in the book.
+    shared: BTreeMap<usize, Vec<i128>>,
+    /// The capacity that each side keeps in reserve while the channel lives.
+    reserves: [u64; 2],
+    started: [(u64, u128); 2],
+}
+
+impl Act {
+    /// Opens a channel with the usual deposits; `tokens` are what each side brings of the token.
+    fn open(
+        stage: &Stage,
+        narrator: &mut dyn Narrator,
+        summary: &mut Summary,
+        tokens: &[u128],
+    ) -> Result<Self, Failure> {
+        let mut pair = Pair::new(stage, &CELLS, [tokens, tokens])?;
+        let started = [holdings(stage, &pair.alice.lock)?, holdings(stage, &pair.bob.lock)?];
+        let mut assets = vec![stage.deployment.coin()];
+        let mut balances = vec![vec![Amount::new(DEPOSIT); 2]];
+        if let Some(amount) = tokens.first() {
+            assets.push(stage.token.clone());
+            balances.push(vec![Amount::new(*amount); 2]);
+        }
+        let outcome = Allocation::new(assets, balances, Vec::new()).map_err(words)?;
+        let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
+        let peer = pair.bob.node()?.peer_id();
+        let opening = pair.alice.node()?.open(peer, request).map_err(words)?;
+        pair.bob.expect("a proposal", |event| {
+            matches!(event, Event::ProposalReceived { .. }).then_some(())
+        })?;
+        pair.wait_released(opening)?;
+        pair.mine_until(stage, narrator, "open", |pair| {
+            let open = |phase| phase == PhaseName::Open;
+            Ok(open(pair.alice.status(opening)?.phase) && open(pair.bob.status(opening)?.phase))
+        })?;
+        summary.channels_opened += 1;
+        let mut act = Self {
+            pair,
+            opening,
+            expected: [(0, 0); 2],
+            shared: BTreeMap::new(),
+            reserves: [0; 2],
+            started,
+        };
+        act.reserves = act.read_reserves()?;
+        let deposit = |reserve: u64| -(DEPOSIT as i128) - i128::from(reserve);
+        let gains = act.reserves.iter().map(|reserve| deposit(*reserve)).collect();
+        act.note_shared(gains);
+        Ok(act)
+    }
+
+    fn read_reserves(&self) -> Result<[u64; 2], Failure> {
+        use perun_channel::adjudicator::CkbParticipant;
+        let status = self.pair.alice.status(self.opening)?;
+        let target = status.target.ok_or("an open channel without a target")?;
+        let mut reserves = [0; 2];
+        for (reserve, participant) in reserves.iter_mut().zip(target.params.participants()) {
+            let identity = CkbParticipant::from_foreign(participant.foreign()).map_err(words)?;
+            *reserve = identity.reserve;
+        }
+        Ok(reserves)
+    }
+
+    /// Each side pays the other so many times, both at once, in each of these assets:
+    /// (row, what Alice pays each time, what Bob pays each time).
+    fn pay_both_ways(
+        &mut self,
+        narrator: &mut dyn Narrator,
+        summary: &mut Summary,
+        payments: &[(u8, u128, u128)],
+    ) -> Result<(), Failure> {
+        let rounds = PAYMENTS / u64::try_from(payments.len()).unwrap_or(1);
+        for _ in 0..rounds {
+            for (asset, hers, his) in payments {
+                self.pair.alice.pay(self.opening, *asset, *hers)?;
+                self.pair.bob.pay(self.opening, *asset, *his)?;
+            }
+        }
+        let total = rounds * u64::try_from(payments.len()).unwrap_or(1);
+        let received = |event: &Event| matches!(event, Event::PaymentReceived(_)).then_some(());
+        for done in 1..=total {
+            self.pair.alice.expect("a payment", received)?;
+            self.pair.bob.expect("a payment", received)?;
+            if done % 50 == 0 || done == total {
+                narrator.progress(2 * done, 2 * total);
+            }
+        }
+        summary.payments += 2 * total;
+        let rounds = i128::from(rounds);
+        for (asset, hers, his) in payments {
+            let net =
+                rounds * (i128::try_from(*his).unwrap_or(0) - i128::try_from(*hers).unwrap_or(0));
+            self.expect_gain(*asset, net);
+        }
+        let version = self.agreed(&self.pair.alice)?.state.version();
+        narrator.note(&format!("{} payments took {version} signed states", 2 * total));
+        Ok(())
+    }
+
+    fn bob_pays(&mut self, amount: u128, summary: &mut Summary) -> Result<(), Failure> {
+        self.pair.bob.pay(self.opening, 0, amount)?;
+        let received = |event: &Event| matches!(event, Event::PaymentReceived(_)).then_some(());
+        self.pair.alice.expect("a payment", received)?;
+        let sent = |event: &Event| matches!(event, Event::PaymentSent(_)).then_some(());
+        self.pair.bob.expect("an acknowledgement", sent)?;
+        summary.payments += 1;
+        self.expect_gain(0, i128::try_from(amount).map_err(words)?);
+        Ok(())
+    }
+
+    /// Alice should end up with so much more, and Bob with so much less.
+    fn expect_gain(&mut self, asset: u8, net: i128) {
+        for (side, sign) in [(0, 1), (1, -1)] {
+            if asset == 0 {
+                self.expected[side].0 += sign * net;
+            } else {
+                self.expected[side].1 += sign * net;
+            }
+        }
+    }
+
+    fn agreed(&self, party: &super::party::Party) -> Result<Agreed, Failure> {
+        let agreed = party.status(self.opening)?.agreed;
+        agreed.ok_or_else(|| "a channel without a state".into())
+    }
+
+    /// The state that the ledger settled.
+    fn outcome(&self) -> Result<State, Failure> {
+        let sighting = self.pair.alice.status(self.opening)?.sighting;
+        match sighting.map(|sighting| sighting.standing) {
+            Some(Standing::Concluded { state, .. } | Standing::Closed { state }) => Ok(state),
+            _ => Err("the channel is not settled".into()),
+        }
+    }
+
+    fn close(&mut self, stage: &Stage, narrator: &mut dyn Narrator) -> Result<(), Failure> {
+        self.pair.alice.node()?.command(self.opening, Command::Close).map_err(words)?;
+        let opening = self.opening;
+        self.pair.wait_phase(opening, &[PhaseName::Closing])?;
+        self.wait_for_phase(stage, narrator, "close", PhaseName::Settled)
+    }
+
+    /// Waits out the challenge, and until everything is paid.
+    fn conclude(&mut self, stage: &Stage, narrator: &mut dyn Narrator) -> Result<(), Failure> {
+        narrator.note("the challenge passes");
+        stage.advance(CHALLENGE_SECS + 60)?;
+        self.wait_for_phase(stage, narrator, "conclude", PhaseName::Settled)
+    }
+
+    fn resize(
+        &mut self,
+        stage: &Stage,
+        narrator: &mut dyn Narrator,
+        what: &str,
+        change: &Change,
+    ) -> Result<(), Failure> {
+        let before = self.pair.alice.status(self.opening)?.id;
+        let rows = vec![[change.clone(), Change::Keep {}]];
+        let changes = Changes::new(rows).map_err(words)?;
+        self.pair.alice.node()?.resize(self.opening, changes).map_err(words)?;
+        self.pair.wait_released(self.opening)?;
+        let opening = self.opening;
+        self.pair.mine_until(stage, narrator, what, |pair| {
+            let moved =
+                |status: perun_node::Status| status.phase == PhaseName::Open && status.id != before;
+            Ok(moved(pair.alice.status(opening)?) && moved(pair.bob.status(opening)?))
+        })?;
+        let gain = match change {
+            Change::Deposit { amount } => -(amount.get() as i128),
+            Change::Withdraw { amount } => amount.get() as i128,
+            Change::Keep {} => 0,
+        };
+        self.note_shared(vec![gain, 0]);
+        Ok(())
+    }
+
+    /// The last transaction in the book was one of both.
+    fn note_shared(&mut self, gains: Vec<i128>) {
+        self.shared.insert(self.pair.book.entries.len().saturating_sub(1), gains);
+    }
+
+    /// Bob's registration of a state that is not the newest.
+    fn register_as_bob(&self, stage: &Stage, old: &Agreed) -> Result<(), Failure> {
+        let key = SessionKey::from_secret(self.pair.bob.session).ok_or("not a key")?;
+        let target = self.pair.bob.status(self.opening)?.target.ok_or("no target")?;
+        let slot = Slot { participant: Index::One, delegate: false };
+        let sign = |digest: &[u8; 32]| key.sign(digest);
+        let mut ledger = self.pair.bob.ledger(stage)?;
+        ledger.register(&target, old, slot, 0, &sign).map_err(words)
+    }
+
+    fn wait_for_phase(
+        &mut self,
+        stage: &Stage,
+        narrator: &mut dyn Narrator,
+        what: &str,
+        phase: PhaseName,
+    ) -> Result<(), Failure> {
+        let opening = self.opening;
+        self.pair.mine_until(stage, narrator, what, |pair| {
+            Ok(pair.alice.status(opening)?.phase == phase)
+        })
+    }
+
+    /// Waits until a block holds the registration of this version.
+    fn wait_registered(
+        &mut self,
+        stage: &Stage,
+        narrator: &mut dyn Narrator,
+        what: &str,
+        version: Version,
+    ) -> Result<(), Failure> {
+        let opening = self.opening;
+        self.pair.mine_until(stage, narrator, what, |pair| {
+            let sighting = pair.alice.status(opening)?.sighting;
+            let registered = |sighting: Sighting| match sighting.standing {
+                Standing::Registered { state, .. } => {
+                    sighting.confirmed && state.version() == version
+                }
+                _ => false,
+            };
+            Ok(sighting.is_some_and(registered))
+        })
+    }
+
+    /// Holds the chain against what everybody should have: what each side gained and paid in fees.
+    fn settle_accounts(
+        &mut self,
+        stage: &Stage,
+        narrator: &mut dyn Narrator,
+        summary: &mut Summary,
+    ) -> Result<(), Failure> {
+        let fees = fees(&self.pair.book.entries, &self.shared)?;
+        let totals = self.pair.book.totals();
+        let mut rows = Vec::new();
+        for (side, party) in [&self.pair.alice, &self.pair.bob].into_iter().enumerate() {
+            let fee = i128::from(fees.get(&side).copied().unwrap_or(0));
+            let (capacity, tokens) = self.expected[side];
+            let gained = totals.get(side).copied().unwrap_or_default();
+            let (held, token_units) = holdings(stage, &party.lock)?;
+            let (had, had_tokens) = self.started[side];
+            let right = gained.capacity == capacity - fee
+                && gained.tokens == tokens
+                && i128::from(held) == i128::from(had) + capacity - fee
+                && token_units as i128 == had_tokens as i128 + tokens;
+            summary.balances_ok &= right;
+            let who = party.name.to_string();
+            rows.push(balance(&who, "CKB", u128::from(held), 8));
+            if had_tokens != 0 {
+                rows.push(balance(&who, "tokens", token_units, 0));
+            }
+            if !right {
+                return Err(format!(
+                    "{who} should have gained {capacity} - {fee} shannons and {tokens} tokens, and gained \
+                     {} and {}",
+                    gained.capacity, gained.tokens
+                ));
+            }
+        }
+        narrator.balances("on the chain, as it should be to the shannon", &rows);
+        Ok(())
+    }
+}
+
+fn balance(who: &str, asset: &str, units: u128, decimals: u32) -> Balance {
+    Balance { who: who.into(), asset: asset.into(), units, decimals }
+}

@@ -1,0 +1,142 @@
+//! How a running story is told: to people, or to programs.
+//!
+//! Whoever runs something tells a [`Narrator`] what happens, as [`Event`]s; it does not know who
+//! listens. [`Human`] writes text, [`JsonLines`] one JSON object per line. The invariant: every
+//! event is exactly one line of JSON whose first field is `event`, and the summary is the last.
+
+mod human;
+mod json;
+
+pub use human::Human;
+pub use json::JsonLines;
+
+use serde::Serialize;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event<'a> {
+    /// A new part of the story begins.
+    Step {
+        /// What it is about.
+        title: &'a str,
+    },
+    /// A transaction was committed.
+    Transaction(Transaction<'a>),
+    /// Who has what.
+    Balances {
+        /// Of what: a channel, a wallet.
+        title: &'a str,
+        /// The rows, in the order they are to be shown.
+        rows: &'a [Balance],
+    },
+    /// Part of a long step is done.
+    Progress {
+        /// How many are done.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
+    /// Something worth knowing.
+    Note {
+        /// One sentence or a few.
+        text: &'a str,
+    },
+    /// A step failed.
+    Failed {
+        /// Which one.
+        step: &'a str,
+        /// What happened, what it means for the money, what to do next.
+        reason: &'a str,
+    },
+    /// The end, with the numbers that count.
+    Summary(Summary),
+}
+
+/// A transaction that was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Transaction<'a> {
+    /// What it does, in a few words.
+    pub name: &'a str,
+    /// Its hash.
+    #[serde(serialize_with = "json::hash")]
+    pub hash: [u8; 32],
+    /// What the miner got, in shannons.
+    pub fee: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// What its scripts took.
+    pub cycles: u64,
+}
+
+/// What somebody has of one asset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Balance {
+    /// Whose.
+    pub who: String,
+    /// Of what: `CKB`, a token's name.
+    pub asset: String,
+    /// In smallest units, as a decimal text: JSON readers lose digits of large numbers.
+    #[serde(serialize_with = "json::decimal")]
+    pub units: u128,
+    /// How many decimals people write.
+    pub decimals: u32,
+}
+
+/// The numbers at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Channels that were opened on the chain.
+    pub channels_opened: u64,
+    /// Payments that both sides signed.
+    pub payments: u64,
+    /// Disputes in which the newest state won over an older one.
+    pub disputes_won: u64,
+    /// The most channels closed by one transaction.
+    pub batch_closes_per_tx: u64,
+    /// Whether everybody ended with exactly what the last states say.
+    pub balances_ok: bool,
+    /// How long it took.
+    pub elapsed_ms: u64,
+}
+
+/// Somebody who is told what happens.
+pub trait Narrator {
+    /// Tells one event.
+    fn tell(&mut self, event: &Event<'_>);
+
+    /// A new part of the story begins.
+    fn step(&mut self, title: &str) {
+        self.tell(&Event::Step { title });
+    }
+
+    /// A transaction was committed.
+    fn transaction(&mut self, transaction: &Transaction<'_>) {
+        self.tell(&Event::Transaction(*transaction));
+    }
+
+    /// Who has what.
+    fn balances(&mut self, title: &str, rows: &[Balance]) {
+        self.tell(&Event::Balances { title, rows });
+    }
+
+    /// Part of a long step is done.
+    fn progress(&mut self, done: u64, total: u64) {
+        self.tell(&Event::Progress { done, total });
+    }
+
+    /// Something worth knowing.
+    fn note(&mut self, text: &str) {
+        self.tell(&Event::Note { text });
+    }
+
+    /// A step failed.
+    fn failed(&mut self, step: &str, reason: &str) {
+        self.tell(&Event::Failed { step, reason });
+    }
+
+    /// The end.
+    fn summary(&mut self, summary: &Summary) {
+        self.tell(&Event::Summary(*summary));
+    }
+}

@@ -1,0 +1,218 @@
+//! The story for people: headings, indented lines, aligned balances, and a bar that grows on a
+//! terminal.
+
+use super::{Balance, Event, Narrator, Summary, Transaction};
+use crate::text::amount::{show_ckb, show_units};
+use crate::text::screen::{Look, Style, bar};
+use crate::text::table::{self, Align};
+use crate::text::{hex, time};
+use std::io::{self, Write};
+
+/// Writes text.
+#[derive(Debug)]
+pub struct Human<W> {
+    out: W,
+    look: Look,
+    steps: u32,
+    /// Whether the last line is a bar that the next one writes over.
+    bar_stands: bool,
+    /// The last tenth of progress that was written where nothing can be written over.
+    tenth: u64,
+}
+
+impl<W: Write> Human<W> {
+    /// A narrator that writes there, as the look allows.
+    #[must_use]
+    pub const fn new(out: W, look: Look) -> Self {
+        Self { out, look, steps: 0, bar_stands: false, tenth: 0 }
+    }
+
+    fn write(&mut self, event: &Event<'_>) -> io::Result<()> {
+        if let Event::Progress { done, total } = event {
+            return self.progress_bar(*done, *total);
+        }
+        if core::mem::take(&mut self.bar_stands) {
+            writeln!(self.out)?;
+        }
+        match event {
+            Event::Step { title } => {
+                self.steps = self.steps.saturating_add(1);
+                self.tenth = 0;
+                let heading = format!("{}. {title}", self.steps);
+                writeln!(self.out, "\n{}", self.look.paint(Style::Bold, &heading))?;
+            }
+            Event::Transaction(transaction) => self.transaction_line(transaction)?,
+            Event::Balances { title, rows } => self.balance_table(title, rows)?,
+            Event::Note { text } => writeln!(self.out, "   {text}")?,
+            Event::Failed { step, reason } => {
+                let failed = self.look.paint(Style::Bad, "FAILED");
+                writeln!(self.out, "\n{failed}: {step}\n   {reason}")?;
+            }
+            Event::Summary(summary) => self.summary_lines(summary)?,
+            Event::Progress { .. } => {}
+        }
+        self.out.flush()
+    }
+
+    fn progress_bar(&mut self, done: u64, total: u64) -> io::Result<()> {
+        if self.look.live {
+            self.bar_stands = done < total;
+            write!(self.out, "\r   {} {done} of {total}", bar(done, total))?;
+            if !self.bar_stands {
+                writeln!(self.out)?;
+            }
+            return self.out.flush();
+        }
+        // Without a terminal: at most ten lines, however often somebody tells.
+        let tenth = u128::from(done.min(total)) * 10 / u128::from(total.max(1));
+        let tenth = u64::try_from(tenth).unwrap_or_default();
+        if tenth > self.tenth {
+            writeln!(self.out, "   {done} of {total}")?;
+            self.out.flush()?;
+        }
+        self.tenth = if tenth == 10 { 0 } else { tenth };
+        Ok(())
+    }
+
+    fn transaction_line(&mut self, transaction: &Transaction<'_>) -> io::Result<()> {
+        let Transaction { name, hash, fee, bytes, cycles } = transaction;
+        let costs = format!(
+            "{} · fee {} · {bytes} bytes · {:.1} M cycles",
+            hex::short(hash),
+            show_ckb((*fee).into()),
+            *cycles as f64 / 1e6
+        );
+        writeln!(self.out, "   {name}  {}", self.look.paint(Style::Dim, &costs))
+    }
+
+    fn balance_table(&mut self, title: &str, rows: &[Balance]) -> io::Result<()> {
+        writeln!(self.out, "   {title}:")?;
+        let cells = rows.iter().map(|Balance { who, asset, units, decimals }| {
+            vec![who.clone(), show_units(*units, *decimals), asset.clone()]
+        });
+        let cells: Vec<_> = cells.collect();
+        let columns = [Align::Left, Align::Right, Align::Left];
+        table::lines(&columns, &cells).iter().try_for_each(|line| writeln!(self.out, "     {line}"))
+    }
+
+    fn summary_lines(&mut self, summary: &Summary) -> io::Result<()> {
+        let (style, verdict) = if summary.balances_ok {
+            (Style::Good, "everybody has exactly what the last states say")
+        } else {
+            (Style::Bad, "the balances are NOT what the last states say")
+        };
+        let elapsed = if summary.elapsed_ms < 10_000 {
+            format!("{} ms", summary.elapsed_ms)
+        } else {
+            time::duration(summary.elapsed_ms / 1_000)
+        };
+        let rows = [
+            ("channels opened", summary.channels_opened.to_string()),
+            ("payments", summary.payments.to_string()),
+            ("disputes won", summary.disputes_won.to_string()),
+            ("channels closed by one transaction", summary.batch_closes_per_tx.to_string()),
+            ("time", elapsed),
+        ];
+        let rows = rows.map(|(label, value)| vec![label.to_owned(), value]);
+        writeln!(self.out, "\n{}", self.look.paint(Style::Bold, "Summary"))?;
+        for line in table::lines(&[Align::Left, Align::Right], &rows) {
+            writeln!(self.out, "   {line}")?;
+        }
+        writeln!(self.out, "   {}", self.look.paint(style, verdict))
+    }
+}
+
+impl<W: Write> Narrator for Human<W> {
+    fn tell(&mut self, event: &Event<'_>) {
+        // A reader that went away must not stop what is being told about.
+        let _ = self.write(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVE: Look = Look { colour: true, live: true };
+
+    fn told(look: Look, tell: impl FnOnce(&mut dyn Narrator)) -> String {
+        let mut out = Vec::new();
+        tell(&mut Human::new(&mut out, look));
+        String::from_utf8(out).unwrap()
+    }
+
+    fn whole_story(narrator: &mut dyn Narrator) {
+        narrator.step("Open");
+        let (name, hash) = ("opens the channel", [0xab; 32]);
+        narrator.transaction(&Transaction {
+            name,
+            hash,
+            fee: 1_500,
+            bytes: 900,
+            cycles: 3_440_000,
+        });
+        narrator.progress(1, 2);
+        narrator.progress(2, 2);
+        let balance = |who: &str, units| Balance {
+            who: who.to_owned(),
+            asset: "CKB".to_owned(),
+            units,
+            decimals: 8,
+        };
+        narrator.balances("channel", &[balance("alice", 1_250_000_000), balance("bob", 0)]);
+        narrator.note("Nothing was on the chain.");
+        narrator.failed("Close", "The node stopped; no money moved; start it again.");
+        narrator.summary(&Summary { balances_ok: true, elapsed_ms: 61_000, ..Summary::default() });
+    }
+
+    #[test]
+    fn the_story_without_a_terminal_is_plain_text() {
+        let expected = "
+1. Open
+   opens the channel  0xababab…ababab · fee 0.000015 CKB · 900 bytes · 3.4 M cycles
+   1 of 2
+   2 of 2
+   channel:
+     alice  12.5  CKB
+     bob       0  CKB
+   Nothing was on the chain.
+
+FAILED: Close
+   The node stopped; no money moved; start it again.
+
+Summary
+   channels opened                             0
+   payments                                    0
+   disputes won                                0
+   channels closed by one transaction          0
+   time                                1 min 1 s
+   everybody has exactly what the last states say
+";
+        assert_eq!(told(Look::PLAIN, whole_story), expected);
+    }
+
+    #[test]
+    fn a_terminal_sees_colours_and_a_bar_in_place() {
+        let text = told(LIVE, whole_story);
+        assert!(text.contains("\u{1b}[1m1. Open\u{1b}[0m"));
+        assert!(text.contains("\r   [###############...............]  50 % 1 of 2"));
+    }
+
+    #[test]
+    fn a_bar_that_stands_is_left_before_the_next_line() {
+        let text = told(LIVE, |narrator| {
+            narrator.progress(1, 2);
+            narrator.note("stopped");
+        });
+        assert!(text.ends_with("1 of 2\n   stopped\n"), "{text:?}");
+    }
+
+    #[test]
+    fn progress_without_a_terminal_is_ten_lines_at_most() {
+        let text = told(Look::PLAIN, |narrator| {
+            (0..=1_000).for_each(|done| narrator.progress(done, 1_000));
+        });
+        assert_eq!(text.lines().count(), 10, "{text}");
+        assert!(text.ends_with("1000 of 1000\n"));
+    }
+}

@@ -1,0 +1,94 @@
+//! The story for programs: one JSON object per line, flushed at once.
+
+use super::{Event, Narrator};
+use crate::text::hex;
+use serde::Serializer;
+use std::io::Write;
+
+/// Writes one JSON object per line.
+#[derive(Debug)]
+pub struct JsonLines<W> {
+    out: W,
+}
+
+impl<W: Write> JsonLines<W> {
+    /// A narrator that writes there.
+    #[must_use]
+    pub const fn new(out: W) -> Self {
+        Self { out }
+    }
+}
+
+impl<W: Write> Narrator for JsonLines<W> {
+    fn tell(&mut self, event: &Event<'_>) {
+        // Nothing in an event can fail to be written as JSON, and a reader that went away must not
+        // stop what is being told about.
+        let line = serde_json::to_string(event).unwrap_or_default();
+        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+    }
+}
+
+/// A hash as programs read it.
+pub(super) fn hash<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex::full(hash))
+}
+
+/// A large number as a decimal text.
+pub(super) fn decimal<S: Serializer>(units: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(units)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::narrate::{Balance, Summary, Transaction};
+
+    fn told(tell: impl FnOnce(&mut dyn Narrator)) -> String {
+        let mut out = Vec::new();
+        tell(&mut JsonLines::new(&mut out));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_summary_is_this_line_to_the_letter() {
+        let summary = Summary {
+            channels_opened: 6,
+            payments: 1_000,
+            disputes_won: 2,
+            batch_closes_per_tx: 5,
+            balances_ok: true,
+            elapsed_ms: 1_234,
+        };
+        let expected = concat!(
+            r#"{"event":"summary","channels_opened":6,"payments":1000,"disputes_won":2,"#,
+            r#""batch_closes_per_tx":5,"balances_ok":true,"elapsed_ms":1234}"#,
+            "\n"
+        );
+        assert_eq!(told(|narrator| narrator.summary(&summary)), expected);
+    }
+
+    #[test]
+    fn every_event_is_one_line_that_starts_with_its_name() {
+        let lines = told(|narrator| {
+            narrator.step("two\nlines");
+            let (name, hash) = ("opens", [0xab; 32]);
+            narrator.transaction(&Transaction { name, hash, fee: 1, bytes: 2, cycles: 3 });
+            let asset = "CKB".to_owned();
+            let who = "alice".to_owned();
+            narrator.balances("channel", &[Balance { who, asset, units: u128::MAX, decimals: 8 }]);
+            narrator.progress(1, 2);
+            narrator.note("note \"quoted\"");
+            narrator.failed("step", "reason");
+            narrator.summary(&Summary::default());
+        });
+        let names = ["step", "transaction", "balances", "progress", "note", "failed", "summary"];
+        assert_eq!(lines.lines().count(), names.len());
+        for (line, name) in lines.lines().zip(names) {
+            assert!(line.starts_with(&format!("{{\"event\":\"{name}\",")), "{line}");
+            let parsed: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(parsed["event"], name);
+        }
+        assert!(lines.contains(&format!("\"hash\":\"0x{}\",\"fee\":1,", "ab".repeat(32))));
+        assert!(lines.contains(&format!("\"units\":\"{}\"", u128::MAX)));
+    }
+}

@@ -1,0 +1,195 @@
+//! The program as its users run it: what it prints, how it ends, and that the chain serves until
+//! stopped.
+
+use ckb_types::prelude::*;
+use perun_backend_ckb::rpc::{HttpRpc, Rpc};
+use perun_cli::programs::Programs;
+use perun_embedded_ckb::testkit::{Key, Payment, plain};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Output, Stdio};
+
+fn perun(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perun"));
+    command.args(arguments).env_remove("PERUN_SCRIPTS_DIR");
+    command
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = perun(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn help_names_the_commands_and_the_exit_codes() {
+    let (code, out, _) = run(&["--help"]);
+    assert_eq!(code, Some(0));
+    for part in ["demo", "devnet", "inspect", "Exit codes:", "NO_COLOR", "PERUN_SCRIPTS_DIR"] {
+        assert!(out.contains(part), "{part} is not in:\n{out}");
+    }
+    for command in ["demo", "devnet", "inspect"] {
+        assert_eq!(run(&[command, "--help"]).0, Some(0), "{command}");
+    }
+}
+
+#[test]
+fn what_is_not_a_command_ends_with_2() {
+    for arguments in [&["settle"][..], &[], &["devnet", "--block-interval", "0"]] {
+        let (code, out, err) = run(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}");
+        assert!(out.is_empty() && !err.is_empty(), "{arguments:?}");
+    }
+    let contradiction = ["devnet", "--instant", "--block-interval", "2"];
+    assert_eq!(run(&contradiction).0, Some(2));
+}
+
+#[test]
+fn garbage_ends_with_3_and_says_what_was_tried() {
+    let (code, out, err) = run(&["inspect", "0x00112233"]);
+    assert_eq!((code, out.as_str()), (Some(3), ""));
+    for part in ["these 4 bytes", "not a signed state", "not parameters", "not a transaction"] {
+        assert!(err.contains(part), "{part} is not in:\n{err}");
+    }
+    let (code, out, _) = run(&["inspect", "--json", "neither-file-nor-hex"]);
+    assert_eq!(code, Some(3));
+    let line: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(line["exit_code"], 3);
+}
+
+#[test]
+fn a_name_without_a_node_ends_with_3_and_asks_for_one() {
+    let (code, _, err) = run(&["inspect", &format!("0x{}", "ab".repeat(32))]);
+    assert_eq!(code, Some(3));
+    assert!(err.contains("--ckb-rpc"), "{err}");
+}
+
+#[test]
+fn a_node_that_is_not_there_ends_with_4() {
+    // A port that was free a moment ago and that nobody listens on.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let name = format!("0x{}", "ab".repeat(32));
+    let (code, _, err) = run(&["inspect", &name, "--ckb-rpc", &format!("http://{free}")]);
+    assert_eq!(code, Some(4), "{err}");
+}
+
+#[test]
+fn a_port_that_is_taken_ends_with_5_and_a_way_out() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, err) = run(&["devnet", "--listen", &address]);
+    assert_eq!(code, Some(5));
+    assert!(err.contains(&address) && err.contains("--listen"), "{err}");
+}
+
+#[test]
+fn programs_that_cannot_be_read_end_with_5() {
+    let output = perun(&["devnet"]).env("PERUN_SCRIPTS_DIR", "/nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("/nowhere/channel-type"));
+}
+
+#[test]
+fn standard_input_is_read_and_pipes_get_plain_text() {
+    let mut child = perun(&["inspect", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&cell_text()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert!(text.contains("disputed") && !text.contains('\u{1b}'), "{text}");
+}
+
+fn cell_text() -> Vec<u8> {
+    use perun_channel::adjudicator::{ChannelCell, Phase};
+    let cell = ChannelCell {
+        phase: Phase::Disputed,
+        marks: 1,
+        id: perun_channel::ChannelId::new([7; 32]),
+        state_hash: [8; 32],
+        version: perun_channel::Version::new(9),
+    };
+    perun_cli::text::hex::full(&cell.to_data()).into_bytes()
+}
+
+/// A chain that is stopped when the test ends, however it ends.
+struct Devnet {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Devnet {
+    fn start(arguments: &[&str]) -> Self {
+        let listen = ["devnet", "--listen", "127.0.0.1:0"];
+        let mut command = perun(&[&listen, arguments].concat());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    fn line_with(&mut self, part: &str) -> String {
+        loop {
+            let line = self.lines.next().expect("the chain ended").unwrap();
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// As Ctrl-C does.
+    fn interrupt(&mut self) -> Option<i32> {
+        let signal = format!("kill -INT {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &signal]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Devnet {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_chain_serves_tells_of_blocks_with_transactions_and_stops_cleanly() {
+    let mut devnet = Devnet::start(&["--instant"]);
+    let line = devnet.line_with("RPC");
+    let url = line.split_whitespace().last().unwrap().to_owned();
+    let rpc = HttpRpc::new(&url).unwrap();
+    let genesis = Programs::built_in().genesis().unwrap();
+    assert_eq!(rpc.chain().unwrap().genesis.hash(), genesis.block().hash());
+    // Its opening tells everything that a client needs.
+    for part in ["genesis hash", "Program channel-type", "Program vault-lock", "private key"] {
+        devnet.line_with(part);
+    }
+    let key = Key::dev(false);
+    let payment = Payment::to(key.lock(&genesis), 100 * 100_000_000);
+    let tx = payment.build(&rpc, &genesis, &key).unwrap();
+    rpc.send_transaction(&tx).unwrap();
+    let hash = perun_cli::text::hex::short(tx.hash().as_slice());
+    assert!(devnet.line_with("block 2 ").contains(&hash));
+    assert_eq!(devnet.interrupt(), Some(0));
+    devnet.line_with("stopped at block 2");
+}
+
+#[test]
+fn programs_read_the_chain_as_json_lines() {
+    let mut devnet = Devnet::start(&["--json", "--block-interval", "1"]);
+    let opening: serde_json::Value = serde_json::from_str(&devnet.line_with("rpc")).unwrap();
+    let rpc = HttpRpc::new(opening["rpc"].as_str().unwrap()).unwrap();
+    let genesis = Programs::built_in().genesis().unwrap();
+    let key = Key::dev(true);
+    let outputs = vec![(plain(key.lock(&genesis), 100 * 100_000_000), Default::default())];
+    let tx = Payment::new(outputs).build(&rpc, &genesis, &key).unwrap();
+    rpc.send_transaction(&tx).unwrap();
+    // Blocks come by themselves: the transaction is in one of the next.
+    let block: serde_json::Value = serde_json::from_str(&devnet.line_with("block")).unwrap();
+    let hash = perun_cli::text::hex::full(tx.hash().as_slice());
+    assert_eq!(block["transactions"][0]["hash"], hash);
+    assert_eq!(devnet.interrupt(), Some(0));
+    assert!(devnet.line_with("stopped").starts_with('{'));
+}

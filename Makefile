@@ -1,0 +1,89 @@
+# The two commands to know: `make demo` shows the software at work, `make test` checks everything.
+# Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
+
+.PHONY: demo test fmt tidy lint docs unit toolchain scripts node lint-onchain costs real-node \
+        demo-embedded demo-real models again setup
+
+CARGO  := cargo
+LOCKED := --locked
+XTASK  := $(CARGO) run $(LOCKED) --quiet --package xtask --
+PERUN  := $(CARGO) run $(LOCKED) --release --package perun-cli --
+
+# Crates with tests against a real node, behind their feature `real-node`.
+REAL_NODE_CRATES ?= perun-embedded-ckb
+# What the program is asked for to run its demo on a real node instead of the embedded chain.
+DEMO_REAL_ARGS   ?= demo --real-node
+# Scripts of this folder are used instead of the committed ones (see `again`).
+FRESH := target/onchain-fresh
+
+# The order is by price: what fails fast comes first, what needs the CKB node comes last.
+STEPS := fmt tidy lint docs unit toolchain scripts lint-onchain demo-embedded models costs \
+         node real-node demo-real again
+
+demo: demo-embedded
+
+test:
+	@scripts/run-steps.sh $(STEPS)
+
+# Both compilers and the node, for those who want the waiting done in advance.
+setup: toolchain node
+
+fmt:
+	$(CARGO) fmt --all --check
+
+tidy:
+	$(XTASK) tidy
+
+lint:
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	set -e; for crate in $(REAL_NODE_CRATES); do \
+	    $(CARGO) clippy $(LOCKED) --package $$crate --all-targets --features real-node -- -D warnings; \
+	done
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps
+
+unit:
+	$(CARGO) test $(LOCKED) --workspace
+
+toolchain:
+	scripts/setup-onchain-toolchain.sh
+
+scripts: toolchain
+	$(XTASK) scripts --check
+
+# The code behind cfg(target_arch = "riscv64") is invisible to the ordinary clippy.
+lint-onchain: toolchain
+	$(XTASK) scripts --lint
+
+demo-embedded:
+	$(PERUN) demo
+
+models:
+	$(XTASK) models
+
+costs:
+	$(XTASK) costs --check
+
+node:
+	scripts/setup-ckb-node.sh install
+
+real-node: node
+	set -e; for crate in $(REAL_NODE_CRATES); do \
+	    echo "real-node tests of $$crate"; \
+	    PERUN_CKB_BIN="$$(scripts/setup-ckb-node.sh path)" \
+	        $(CARGO) test $(LOCKED) --package $$crate --features real-node; \
+	done
+
+demo-real: node
+	PERUN_CKB_BIN="$$(scripts/setup-ckb-node.sh path)" $(PERUN) $(DEMO_REAL_ARGS)
+
+# Where Debian's compiler is not the one of the committed scripts, `scripts` cannot compare bytes and
+# leaves what it built in $(FRESH): then every test that runs the scripts is run on those too.
+again:
+	set -e; if [ -d $(FRESH) ]; then \
+	    echo "another compiler than that of the committed scripts: running their tests on $(FRESH) too"; \
+	    PERUN_SCRIPTS_DIR="$(CURDIR)/$(FRESH)" $(MAKE) --no-print-directory unit demo-embedded real-node demo-real; \
+	else \
+	    echo "the committed scripts are what this compiler makes of the sources: nothing to repeat"; \
+	fi

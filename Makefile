@@ -9,7 +9,7 @@ LOCKED := --locked
 XTASK  := $(CARGO) run $(LOCKED) --quiet --package xtask --
 PERUN  := $(CARGO) run $(LOCKED) --release --package perun-cli --
 
-# Crates with tests against a real node, behind their feature `real-node`.
+# Crates with tests against a real node, behind their feature `real-node-tests`.
 REAL_NODE_CRATES ?= perun-embedded-ckb
 # What the program is asked for to run its demo on a real node instead of the embedded chain.
 DEMO_REAL_ARGS   ?= demo --real-node
@@ -37,7 +37,7 @@ tidy:
 lint:
 	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	set -e; for crate in $(REAL_NODE_CRATES); do \
-	    $(CARGO) clippy $(LOCKED) --package $$crate --all-targets --features real-node -- -D warnings; \
+	    $(CARGO) clippy $(LOCKED) --package $$crate --all-targets --features real-node-tests -- -D warnings; \
 	done
 
 docs:
@@ -72,7 +72,7 @@ real-node: node
 	set -e; for crate in $(REAL_NODE_CRATES); do \
 	    echo "real-node tests of $$crate"; \
 	    PERUN_CKB_BIN="$$(scripts/setup-ckb-node.sh path)" \
-	        $(CARGO) test $(LOCKED) --package $$crate --features real-node; \
+	        $(CARGO) test $(LOCKED) --package $$crate --features real-node-tests; \
 	done
 
 demo-real: node

@@ -4,11 +4,15 @@
 #
 #   scripts/setup-ckb-node.sh install    build where missing, then print the path of the program
 #   scripts/setup-ckb-node.sh path       print the path, or fail where there is no node
+#   scripts/setup-ckb-node.sh start      run a dev chain on it, with known keys, sUDT, Omnilock,
+#                                        anyone-can-pay and multisig v2, until Ctrl-C
 #
+# PERUN_XUDT_BIN      a file with the xUDT program, which no package has: it is on the chain too
 # PERUN_DEVNET_HOME   the folder (default: ~/.cache/perun-devnet)
 set -euo pipefail
 
 VERSION=0.210.0
+PROJECT=$(dirname "$(dirname "$(realpath "$0")")")
 HOME_DIR=$(realpath -m "${PERUN_DEVNET_HOME:-$HOME/.cache/perun-devnet}")
 NODE=$HOME_DIR/ckb-$VERSION/bin/ckb
 BUILD=$HOME_DIR/build/ckb-$VERSION
@@ -78,8 +82,17 @@ install() {
     echo "$NODE"
 }
 
+start() {
+    local node
+    node=$(install)
+    cd "$PROJECT" || return
+    PERUN_CKB_BIN=$node exec cargo run --locked --quiet --package perun-embedded-ckb \
+        --features real-node,well-known --example dev_node
+}
+
 case ${1:-install} in
 install) install ;;
 path) present || fail "no ckb $VERSION in $HOME_DIR; scripts/setup-ckb-node.sh install builds it"; echo "$NODE" ;;
-*) fail "unknown command $1 (install, path)" ;;
+start) start ;;
+*) fail "unknown command $1 (install, path, start)" ;;
 esac

@@ -30,6 +30,8 @@ mod rpc;
 mod server;
 mod state;
 pub mod testkit;
+#[cfg(feature = "well-known")]
+pub mod well_known;
 
 pub use chain::{BLOCK_INTERVAL_MS, Chain, Commit, MINER_ARGS, Options, START_MS};
 pub use genesis::{Deployed, Genesis, GenesisBuilder, GenesisError, MESSAGE};

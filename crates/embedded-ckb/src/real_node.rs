@@ -37,7 +37,7 @@ pub enum NodeError {
     /// There is no binary.
     #[error(
         "there is no CKB node at {0}: set {BINARY_VARIABLE} to the path of a ckb 0.210 binary, or \
-         run the tests without the feature real-node"
+         run the tests without the feature real-node-tests"
     )]
     Missing(PathBuf),
     /// The folder, the files in it or the process could not be handled.

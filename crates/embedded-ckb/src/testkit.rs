@@ -62,6 +62,12 @@ impl Key {
         SecretKey::from_slice(&bytes).ok().map(Self)
     }
 
+    /// The key's bytes. Test keys are no secrets.
+    #[must_use]
+    pub fn secret(&self) -> [u8; 32] {
+        self.0.secret_bytes()
+    }
+
     /// The first 20 bytes of the hash of the compressed public key.
     #[must_use]
     pub fn hash(&self) -> [u8; 20] {

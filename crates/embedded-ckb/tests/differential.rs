@@ -3,7 +3,7 @@
 //! Both start from one first block and get the same valid and spoiled transactions, drawn from a
 //! seed. After each one they must agree: taken or not, for the same reason, at the same cycles and
 //! fee; and block by block on what is committed and what the miner earns.
-#![cfg(feature = "real-node")]
+#![cfg(feature = "real-node-tests")]
 
 mod common;
 

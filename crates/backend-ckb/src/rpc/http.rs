@@ -14,7 +14,7 @@ use ckb_jsonrpc_types as json;
 use ckb_types::{
     H256,
     core::{BlockView, HeaderView, TransactionView},
-    packed::{Byte32, OutPoint},
+    packed::{Byte32, OutPoint, ProposalShortId},
     prelude::*,
 };
 use serde::Deserialize;
@@ -23,6 +23,10 @@ use std::time::{Duration, Instant};
 
 /// How long the node's parts may take to follow a new block. Normal is 30 ms.
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// How long the block template may take to hold what the pool has. Normal is 30 ms. A transaction
+/// that no block can take now, since the clock was set back, is not waited for any longer.
+const UPTAKE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// How long to wait before asking again whether they have.
 const SETTLE_POLL: Duration = Duration::from_millis(2);
@@ -219,14 +223,34 @@ impl DevControl for HttpRpc {
 
 /// Following the node's own parts. It answers a new block before all of them have seen it.
 impl HttpRpc {
-    /// Waits until the block template builds on the tip, and returns it.
+    /// Waits until the block template builds on the tip and has taken up the pool, and returns it.
     fn fresh_template(&self) -> Result<Value, RpcError> {
+        let start = Instant::now();
         self.poll("the block template did not follow the tip", || {
             let template: Value = self.transport.call("get_block_template", &json!([]))?;
-            let tip = format!("{:#x}", self.tip_header()?.hash());
-            let parent = template.get("parent_hash").and_then(Value::as_str);
-            Ok((parent == Some(tip.as_str())).then_some(template))
+            let plan: Plan = serde_json::from_value(template.clone())
+                .map_err(|error| RpcError::Reply(format!("get_block_template: {error}")))?;
+            let tip: Byte32 = self.tip_header()?.hash();
+            if tip != plan.parent_hash.into() {
+                return Ok(None);
+            }
+            let complete =
+                self.takes_up_the_pool(&plan, &tip)? || start.elapsed() > UPTAKE_TIME_MAX;
+            Ok(complete.then_some(template))
         })
+    }
+
+    /// Whether the next block commits or proposes everything in the pool but what the tip has just
+    /// proposed, which no block can commit yet.
+    fn takes_up_the_pool(&self, plan: &Plan, tip: &Byte32) -> Result<bool, RpcError> {
+        let left = self.pool()?.into_iter().filter(|hash| !plan.has(hash));
+        let left: Vec<_> = left.map(|hash| ProposalShortId::from_tx_hash(&hash)).collect();
+        if left.is_empty() {
+            return Ok(true);
+        }
+        let tip = self.block("get_block", hash_json(tip))?;
+        let proposed = tip.map(|block| block.union_proposal_ids()).unwrap_or_default();
+        Ok(left.iter().all(|id| proposed.contains(id)))
     }
 
     fn block_at(&self, timestamp_ms: u64) -> Result<(), RpcError> {
@@ -279,6 +303,27 @@ impl HttpRpc {
             // The node offers no event for this over HTTP.
             std::thread::sleep(SETTLE_POLL);
         }
+    }
+}
+
+/// What a block template says of the next block.
+#[derive(Deserialize)]
+struct Plan {
+    parent_hash: H256,
+    transactions: Vec<PlannedTx>,
+    proposals: Vec<json::ProposalShortId>,
+}
+
+#[derive(Deserialize)]
+struct PlannedTx {
+    hash: H256,
+}
+
+impl Plan {
+    fn has(&self, tx: &Byte32) -> bool {
+        let id = json::ProposalShortId::from(ProposalShortId::from_tx_hash(tx));
+        let mut committed = self.transactions.iter().map(|planned| planned.hash.as_bytes());
+        self.proposals.contains(&id) || committed.any(|hash| hash == tx.as_slice())
     }
 }
 

@@ -1,11 +1,12 @@
 //! Every way out of a channel, with coins alone and with a token.
 
-use crate::world::{CHALLENGE, Person, World, dev_key_lock, open, signed};
+use crate::world::{CHALLENGE, Person, TokenKind, World, dev_key_lock, open, signed};
+use ckb_types::core::ScriptHashType;
 use perun_backend_ckb::Error;
 use perun_backend_ckb::dispute::Step;
 use perun_backend_ckb::money::CKB;
 use perun_backend_ckb::open::OpenedChannel;
-use perun_backend_ckb::rpc::{DevControl, RpcError};
+use perun_backend_ckb::rpc::RpcError;
 use perun_channel::adjudicator::Phase;
 use perun_channel::{Amount, State};
 
@@ -49,12 +50,30 @@ fn a_channel_of_coins_opens_in_one_transaction_and_closes_at_once() {
 }
 
 #[test]
-fn a_dispute_with_a_token_is_refuted_and_concluded_after_the_challenge() {
-    let world = World::new();
+fn w35_a_dispute_with_a_token_is_refuted_and_concluded_after_the_challenge() {
+    dispute(&World::new());
+}
+
+#[test]
+fn the_public_sudt_program_goes_the_same_way() {
+    dispute(&World::of_token(&TokenKind("simple_udt", ScriptHashType::Data1, 32)));
+}
+
+/// With the flags behind the issuer, as most xUDT have them: the vault is four bytes larger.
+#[cfg(feature = "xudt-tests")]
+#[test]
+fn the_public_xudt_program_goes_the_same_way() {
+    let world = World::of_token(&TokenKind("xudt", ScriptHashType::Data1, 36));
+    let token = world.token.ckb_type_hash().unwrap();
+    assert_eq!(world.deployment.vault_capacity(&token).unwrap(), 158 * CKB);
+    dispute(&world);
+}
+
+fn dispute(world: &World) {
     let (alice, bob) = (world.person(1), world.person(2));
-    let before = holdings(&world, &[&alice, &bob]);
+    let before = holdings(world, &[&alice, &bob]);
     let assets = [&world.coin, &world.token];
-    let opened = open(&world, &assets, &[[500 * COINS, 0], [1_000, 50]], [&alice, &bob]);
+    let opened = open(world, &assets, &[[500 * COINS, 0], [1_000, 50]], [&alice, &bob]);
     let [coin, token] = [0, 1];
     assert!(opened.state.outcome().assets()[coin].is_ckb_coin());
     let paid = pay(&opened, &pay(&opened, &opened.state, coin, 7), token, 600);
@@ -78,7 +97,7 @@ fn a_dispute_with_a_token_is_refuted_and_concluded_after_the_challenge() {
     println!("conclude: {} bytes, {} cycles", concluded.spent.size(), concluded.cycles);
     assert!(world.is_gone(&opened.contract));
 
-    let after = holdings(&world, &[&alice, &bob]);
+    let after = holdings(world, &[&alice, &bob]);
     assert_eq!((before[0].1 - after[0].1, after[1].1 - before[1].1), (600, 600));
     assert!(after[0].0 + 7 < before[0].0 && before[0].0 - after[0].0 < 10_000);
     assert!(before[1].0 - after[1].0 < 10_000);

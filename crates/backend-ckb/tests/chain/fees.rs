@@ -35,7 +35,7 @@ fn hub(world: &World, last: u8) -> (Person, Vec<Person>, Vec<OpenedChannel>) {
 }
 
 #[test]
-fn a_payee_pays_the_fee_of_its_own_payout_to_the_shannon() {
+fn w25_a_payee_pays_the_fee_of_its_own_payout_to_the_shannon() {
     let world = World::new();
     let (alice, bob) = (world.person(1), world.person(2));
     let opened = open(&world, &[&world.coin], &[[500 * COINS, 0]], [&alice, &bob]);
@@ -63,7 +63,7 @@ fn a_fee_above_what_payees_lend_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn a_fee_is_raised_with_the_same_cells_and_never_above_the_cap() {
+fn w25_a_fee_is_raised_with_the_same_cells_and_never_above_the_cap() {
     let world = World::new();
     let (alice, bob, carol) = (world.person(1), world.person(2), world.person(3));
     let opened = open(&world, &[&world.coin], &[[500 * COINS, 0]], [&alice, &bob]);
@@ -87,7 +87,7 @@ fn a_fee_is_raised_with_the_same_cells_and_never_above_the_cap() {
 }
 
 #[test]
-fn a_raised_fee_takes_another_cell_when_the_change_is_used_up() {
+fn w25_a_raised_fee_takes_another_cell_when_the_change_is_used_up() {
     let lock = sighash_lock(key(9).hash());
     let people = (1..=2).flat_map(|number| {
         let lock = sighash_lock(key(number).hash());
@@ -124,7 +124,7 @@ fn a_replacement_spends_all_that_the_replaced_payment_spends() {
 }
 
 #[test]
-fn no_two_builds_take_one_cell() {
+fn w25_no_two_builds_take_one_cell() {
     let world = World::new();
     let (hub, users, channels) = hub(&world, 4);
     let carol = world.person(6);
@@ -142,7 +142,7 @@ fn no_two_builds_take_one_cell() {
 }
 
 #[test]
-fn a_hub_closes_many_channels_in_one_transaction_with_one_payout() {
+fn w20_a_hub_closes_many_channels_in_one_transaction_with_one_payout() {
     let world = World::new();
     let (hub, users, channels) = hub(&world, 6);
     let before = world.holdings(&hub.lock()).0;
@@ -163,7 +163,7 @@ fn a_hub_closes_many_channels_in_one_transaction_with_one_payout() {
 }
 
 #[test]
-fn a_contested_channel_is_isolated_and_the_others_go_on() {
+fn w20_a_contested_channel_is_isolated_and_the_others_go_on() {
     let world = World::new();
     let (hub, users, channels) = hub(&world, 6);
     let jobs: Vec<Job> = users

@@ -1,7 +1,8 @@
 //! Owners with other locks than the standard one, and deposits one after another.
 
 use crate::world::{
-    CHALLENGE, Owned, Person, RATE, World, checked, key, open, propose, sighash_lock, signed, terms,
+    CHALLENGE, Owned, Person, RATE, World, checked, key, lock_code, open, propose, sighash_lock,
+    signed, start_secs, terms,
 };
 use ckb_types::packed::Script;
 use perun_backend_ckb::deployment::LockCode;
@@ -9,26 +10,18 @@ use perun_backend_ckb::dispute::Step;
 use perun_backend_ckb::funding::{FundingTerms, create_funding};
 use perun_backend_ckb::money::{CKB, script_hash};
 use perun_backend_ckb::open::OpenedChannel;
-use perun_backend_ckb::rpc::{DevControl, Rpc, RpcError};
+use perun_backend_ckb::rpc::RpcError;
 use perun_backend_ckb::tx::Spend;
-use perun_backend_ckb::wallet::{Multisig, SigningKey, Wallet};
+use perun_backend_ckb::wallet::{Multisig, Omnilock, OmnilockAuth, SigningKey, Wallet};
 use perun_backend_ckb::{Error, Fault};
 use perun_channel::adjudicator::{CkbParticipant, Code, Phase};
 use perun_channel::{Amount, Participant};
-use perun_embedded_ckb::{Genesis, START_MS};
+use perun_embedded_ckb::{Genesis, well_known};
 
 const COINS: u128 = CKB as u128;
 
-fn multisig_code() -> LockCode {
-    let genesis = Genesis::dev().unwrap();
-    let name = "secp256k1_blake160_multisig_all";
-    let cell = genesis.cell(name).unwrap();
-    LockCode {
-        code_hash: cell.type_hash.clone().unwrap().into(),
-        hash_type: ckb_types::core::ScriptHashType::Type,
-        deps: vec![genesis.group(name).unwrap().clone()],
-    }
-}
+/// The multisig lock of every chain's first block.
+const MULTISIG: &str = "secp256k1_blake160_multisig_all";
 
 /// Two of the keys 21 to 23, key 21 always.
 fn multisig(code: &LockCode, since: u64) -> Multisig {
@@ -52,11 +45,13 @@ fn close(world: &World, opened: &OpenedChannel, by: &Person, people: [&Person; 2
     world.act(by, &opened.contract, Step::CloseFinal { signed, unpaid: 0 }).unwrap();
 }
 
-#[test]
-fn a_multi_key_owner_opens_pays_fees_and_is_paid() {
-    let lock = multisig(&multisig_code(), 0).locks()[0].script.clone();
+/// Alice, whose cells are under another lock, opens a channel with Bob, pays the fee of its end and
+/// is paid to the shannon.
+fn lives_under(wallet: impl Fn(&Genesis) -> Box<dyn Wallet>) {
+    // Which lock it is does not depend on the chain; where its program is does.
+    let lock = wallet(&well_known::builder().unwrap().build().unwrap()).locks()[0].script.clone();
     let world = world_of(&lock);
-    let alice = Person::new(1, Box::new(multisig(world.deployment.multisig(), 0)));
+    let alice = Person::new(1, wallet(&world.genesis));
     assert_eq!(script_hash(&alice.lock()), script_hash(&lock));
     let bob = world.person(2);
     let before = world.holdings(&lock);
@@ -68,10 +63,30 @@ fn a_multi_key_owner_opens_pays_fees_and_is_paid() {
 }
 
 #[test]
+fn a_multi_key_owner_opens_pays_fees_and_is_paid() {
+    lives_under(|genesis| Box::new(multisig(&lock_code(genesis, MULTISIG), 0)));
+}
+
+#[test]
+fn an_owner_of_the_second_multi_key_lock_does_too() {
+    lives_under(|genesis| Box::new(multisig(&lock_code(genesis, "multisig_v2"), 0)));
+}
+
+#[test]
+fn an_owner_of_an_omnilock_signs_as_ckb_does_or_as_ethereum_does() {
+    for auth in [OmnilockAuth::Ckb, OmnilockAuth::Ethereum] {
+        let omnilock =
+            |genesis: &Genesis| Omnilock::new(&lock_code(genesis, "omni_lock"), key(31), auth);
+        lives_under(|genesis| Box::new(omnilock(genesis)));
+    }
+}
+
+#[test]
 fn a_lock_that_is_closed_until_a_time_opens_after_it() {
     // Absolute, by median time in seconds: half an hour after the chain's start.
-    let since = (0x40 << 56) | (START_MS / 1_000 + 1_800);
-    let lock = multisig(&multisig_code(), since).locks()[0].script.clone();
+    let since = (0x40 << 56) | (start_secs() + 1_800);
+    let dev = Genesis::dev().unwrap();
+    let lock = multisig(&lock_code(&dev, MULTISIG), since).locks()[0].script.clone();
     let world = world_of(&lock);
     let alice = Person::new(1, Box::new(multisig(world.deployment.multisig(), since)));
     let bob = world.person(2);

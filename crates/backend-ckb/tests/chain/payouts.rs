@@ -55,6 +55,13 @@ fn coins_never_count_inside_token_cells() {
 }
 
 #[test]
+fn w25_amounts_beyond_64_bits_are_paid_whole() {
+    let amount = u128::MAX / 3;
+    let cells = [(142 * CKB, amount), (858 * CKB, 0)];
+    assert_eq!(paid(&[(1_000 * CKB, Some((amount, 249 * CKB)))]), cells);
+}
+
+#[test]
 fn payees_are_paid_apart() {
     let world = World::new();
     let mut payouts = Payouts::default();

@@ -38,7 +38,7 @@ fn spoiled(spoil: impl FnOnce(&World, &Person, &mut Contribution)) -> Error {
     let ours = contributions[0].clone();
     let assembled = assemble(&world.deployment, terms, contributions);
     assembled
-        .and_then(|assembly| assembly.read(&world.chain, &world.deployment, 0, &ours))
+        .and_then(|assembly| assembly.read(&*world.chain, &world.deployment, 0, &ours))
         .map(|_| ())
         .expect_err("a spoiled contribution was taken")
 }
@@ -198,7 +198,7 @@ fn our_own_contribution_changed_is_refused() {
     let assembly = propose(&world, &usual(&world, &alice, &bob), [&alice, &bob]);
     let mut ours = assembly.contributions()[0].clone();
     ours.fee += 1;
-    let read = assembly.read(&world.chain, &world.deployment, 0, &ours);
+    let read = assembly.read(&*world.chain, &world.deployment, 0, &ours);
     let changed = Error::Contribution { party: 0, fault: Fault::Changed };
     assert_eq!(read.map(|_| ()), Err(changed));
 }
@@ -210,7 +210,7 @@ fn a_peers_bad_witness_is_found_before_ours_leaves() {
     let own = checked(&world, &assembly, 0).unwrap();
     let good = witnesses(&world, &assembly, &[&alice, &bob]);
     let run = |witnesses: &[Vec<LockWitness>]| {
-        own.dry_run(&world.chain, &world.deployment, witnesses, &[None, None], RATE).map(|_| ())
+        own.dry_run(&*world.chain, &world.deployment, witnesses, &[None, None], RATE).map(|_| ())
     };
     assert_eq!(run(&good), Ok(()));
     let mut flipped = good.clone();
@@ -239,7 +239,7 @@ fn own_inputs(
 }
 
 #[test]
-fn an_aborted_opening_can_never_be_committed() {
+fn w26_an_aborted_opening_can_never_be_committed() {
     let (world, alice, bob) = scene();
     let before = world.holdings(&alice.lock());
     let assembly = propose(&world, &usual(&world, &alice, &bob), [&alice, &bob]);
@@ -260,7 +260,7 @@ fn an_aborted_opening_can_never_be_committed() {
 }
 
 #[test]
-fn an_opening_in_the_pool_is_replaced_by_its_abort() {
+fn w26_an_opening_in_the_pool_is_replaced_by_its_abort() {
     let (world, alice, bob) = scene();
     let assembly = propose(&world, &usual(&world, &alice, &bob), [&alice, &bob]);
     let witnesses = witnesses(&world, &assembly, &[&alice, &bob]);
@@ -302,7 +302,7 @@ fn consented(world: &World, assembly: &Assembly, people: [&Person; 2]) -> Transa
     );
     let consents = people.map(|person| Some(person.session_signature(&digest)));
     let completed =
-        own.dry_run(&world.chain, &world.deployment, &witnesses, &consents, RATE).unwrap();
+        own.dry_run(&*world.chain, &world.deployment, &witnesses, &consents, RATE).unwrap();
     println!("together: {} bytes, {} cycles", completed.spent.size(), completed.cycles);
     completed.spent.tx
 }
@@ -331,7 +331,7 @@ fn a_channel_closes_by_consent_with_the_fee_from_the_balances() {
 }
 
 #[test]
-fn a_channel_is_replaced_by_a_successor_with_other_balances() {
+fn w20_a_channel_is_replaced_by_a_successor_with_other_balances() {
     let (world, alice, bob) = scene();
     let assets = [&world.coin, &world.token];
     let opened = open(&world, &assets, &[[500 * COINS, 20 * COINS], [1_000, 50]], [&alice, &bob]);
@@ -395,7 +395,7 @@ fn a_hub_opens_many_channels_in_one_transaction_and_signs_once() {
     let witnesses = witnesses(&world, &assembly, &everyone);
     assert!(witnesses.iter().all(|of_one| of_one.len() == 1));
     let own = checked(&world, &assembly, 0).unwrap();
-    let done = own.dry_run(&world.chain, &world.deployment, &witnesses, &[None; 5], RATE).unwrap();
+    let done = own.dry_run(&*world.chain, &world.deployment, &witnesses, &[None; 5], RATE).unwrap();
     println!("4 opens: {} bytes, {} cycles", done.spent.size(), done.cycles);
     world.commit(&done.spent.tx);
     for channel in assembly.channels() {
@@ -421,7 +421,7 @@ fn a_hub_opens_many_channels_in_one_transaction_and_signs_once() {
     let consents: Vec<_> =
         closers.iter().map(|person| Some(person.session_signature(&digest))).collect();
     let none = vec![Vec::new(); 3];
-    let done = own.dry_run(&world.chain, &world.deployment, &none, &consents, RATE).unwrap();
+    let done = own.dry_run(&*world.chain, &world.deployment, &none, &consents, RATE).unwrap();
     println!("2 closes by consent: {} bytes, {} cycles", done.spent.size(), done.cycles);
     world.commit(&done.spent.tx);
 }

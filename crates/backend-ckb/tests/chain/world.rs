@@ -8,7 +8,7 @@ use ckb_types::{
 };
 use perun_backend_ckb::cells::Reservations;
 use perun_backend_ckb::channel::{Contract, LiveChannel};
-use perun_backend_ckb::deployment::{CodeCell, Token};
+use perun_backend_ckb::deployment::{CodeCell, LockCode, Token};
 use perun_backend_ckb::dispute::{Job, Step, registration_signatures};
 use perun_backend_ckb::money::{CKB, token_in};
 use perun_backend_ckb::open::{
@@ -22,14 +22,55 @@ use perun_backend_ckb::{Deployment, Error};
 use perun_channel::adjudicator::{Slot, SlotKind, registration_digest};
 use perun_channel::sig::sign;
 use perun_channel::{Address, Amount, Asset, Signature, SignedState, State};
-use perun_embedded_ckb::{Chain, Genesis, testkit::Key};
+use perun_embedded_ckb::{Genesis, GenesisBuilder, testkit::Key, well_known};
 use secp256k1::SecretKey;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 pub(crate) const CHALLENGE: u64 = 3_600;
 pub(crate) const RATE: u64 = 1_000;
 /// Units of the token that each person starts with.
 pub(crate) const TOKENS: u128 = 1_000_000;
+
+#[cfg(not(feature = "real-node-tests"))]
+mod site {
+    use super::{Genesis, Site};
+    use perun_embedded_ckb::{Chain, START_MS};
+
+    /// What has to live as long as the chain.
+    pub(super) type Process = ();
+
+    pub(super) fn start(genesis: &Genesis) -> (Box<dyn Site>, Process) {
+        (Box::new(Chain::new(genesis)), ())
+    }
+
+    /// The time of the first blocks, in seconds.
+    pub(crate) fn start_secs() -> u64 {
+        START_MS / 1_000
+    }
+}
+
+#[cfg(feature = "real-node-tests")]
+mod site {
+    use super::{Genesis, Site};
+    use perun_backend_ckb::rpc::HttpRpc;
+    use perun_embedded_ckb::real_node::RealNode;
+
+    /// What has to live as long as the chain.
+    pub(super) type Process = RealNode;
+
+    pub(super) fn start(genesis: &Genesis) -> (Box<dyn Site>, Process) {
+        let node = RealNode::start(genesis).unwrap_or_else(|error| panic!("{error}"));
+        (Box::new(HttpRpc::new(node.url()).unwrap()), node)
+    }
+
+    /// The time of the first blocks, in seconds.
+    pub(crate) fn start_secs() -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.unwrap().as_secs()
+    }
+}
+
+pub(crate) use site::start_secs;
 
 fn artifact(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../onchain/ckb/artifacts/");
@@ -41,11 +82,48 @@ pub(crate) fn sighash_lock(hash: [u8; 20]) -> Script {
     Genesis::dev().unwrap().sighash_lock(hash)
 }
 
+/// What the tests run on: the embedded chain or, with the feature `real-node-tests`, a real node.
+pub(crate) trait Site: Rpc + DevControl {}
+impl<T: Rpc + DevControl> Site for T {}
+
 pub(crate) struct World {
-    pub(crate) chain: Chain,
+    pub(crate) chain: Box<dyn Site>,
+    pub(crate) genesis: Genesis,
     pub(crate) deployment: Deployment,
     pub(crate) coin: Asset,
     pub(crate) token: Asset,
+    _process: site::Process,
+}
+
+/// The program of the token on a chain: the cell that holds it, how scripts name it, and its
+/// arguments.
+pub(crate) struct TokenKind(pub(crate) &'static str, pub(crate) ScriptHashType, pub(crate) usize);
+
+/// The token program of this project.
+const OWN_TOKEN: TokenKind = TokenKind("simple-udt", ScriptHashType::Data2, 32);
+
+/// The project's programs and the ones that everybody knows; looked up once.
+fn programs() -> GenesisBuilder {
+    static FOUND: OnceLock<GenesisBuilder> = OnceLock::new();
+    let find = || {
+        let mut builder = well_known::builder().unwrap();
+        for name in ["channel-type", "vault-lock", "simple-udt"] {
+            builder = builder.cell(name, artifact(name));
+        }
+        builder
+    };
+    FOUND.get_or_init(find).clone()
+}
+
+/// A lock whose program is on the chains of these tests under this name, with its dep group.
+pub(crate) fn lock_code(genesis: &Genesis, name: &str) -> LockCode {
+    let cell = genesis.cell(name).unwrap();
+    let (hash_type, code_hash) = match &cell.type_hash {
+        Some(hash) => (ScriptHashType::Type, hash),
+        None => (ScriptHashType::Data1, &cell.data_hash),
+    };
+    let deps = vec![genesis.group(name).unwrap().clone()];
+    LockCode { code_hash: code_hash.clone().into(), hash_type, deps }
 }
 
 /// One cell that a person owns from the start.
@@ -54,6 +132,11 @@ pub(crate) struct Owned(pub(crate) Script, pub(crate) u64, pub(crate) u128);
 impl World {
     /// A chain with persons 1 to 6, who each have ten cells of 1,000 CKB and a token cell.
     pub(crate) fn new() -> Self {
+        Self::of_token(&OWN_TOKEN)
+    }
+
+    /// The same with another program for the token.
+    pub(crate) fn of_token(kind: &TokenKind) -> Self {
         let persons = (1..=6).flat_map(|number| {
             let lock = sighash_lock(key(number).hash());
             let money = (0..10).map({
@@ -62,20 +145,25 @@ impl World {
             });
             money.chain([Owned(lock, 200 * CKB, TOKENS)]).collect::<Vec<_>>()
         });
-        Self::with(persons)
+        Self::made(persons, kind)
     }
 
     pub(crate) fn with(owned: impl IntoIterator<Item = Owned>) -> Self {
-        let token_code = artifact("simple-udt");
+        Self::made(owned, &OWN_TOKEN)
+    }
+
+    fn made(owned: impl IntoIterator<Item = Owned>, kind: &TokenKind) -> Self {
+        let TokenKind(token_name, hash_type, args) = *kind;
+        let mut genesis = programs();
+        let token_code = genesis.clone().build().unwrap().cell(token_name).unwrap().clone();
+        // The flags behind an issuer, where a program has them, are zeros: no extension.
+        let mut issuer = vec![0; args];
+        issuer[..32].fill(7);
         let token_script = Script::new_builder()
-            .code_hash(CellOutput::calc_data_hash(&token_code))
-            .hash_type(ScriptHashType::Data2)
-            .args(Bytes::from(vec![7; 32]))
+            .code_hash(token_code.data_hash)
+            .hash_type(hash_type)
+            .args(Bytes::from(issuer))
             .build();
-        let mut genesis = Genesis::builder()
-            .cell("channel-type", artifact("channel-type"))
-            .cell("vault-lock", artifact("vault-lock"))
-            .cell("simple-udt", token_code);
         for Owned(lock, capacity, amount) in owned {
             let output = CellOutput::new_builder().capacity(capacity).lock(lock);
             let (output, data) = if amount == 0 {
@@ -97,12 +185,12 @@ impl World {
         };
         let programs = (code("channel-type"), code("vault-lock"));
         let mut deployment = Deployment::new(genesis.block(), programs.0, programs.1).unwrap();
-        let deps = vec![genesis.cell("simple-udt").unwrap().dep()];
+        let deps = vec![genesis.cell(token_name).unwrap().dep()];
         let token = deployment.add_token(Token { script: token_script, deps }).unwrap();
-        let chain = Chain::new(&genesis);
+        let (chain, process) = site::start(&genesis);
         chain.mine(1).unwrap();
-        deployment.check(&chain).unwrap();
-        Self { chain, coin: deployment.coin(), deployment, token }
+        deployment.check(&*chain).unwrap();
+        Self { chain, genesis, coin: deployment.coin(), deployment, token, _process: process }
     }
 
     pub(crate) fn person(&self, number: u8) -> Person {
@@ -133,16 +221,16 @@ impl World {
     }
 
     pub(crate) fn live(&self, contract: &Contract) -> LiveChannel {
-        LiveChannel::find(&self.chain, &self.deployment, contract).unwrap()
+        LiveChannel::find(&*self.chain, &self.deployment, contract).unwrap()
     }
 
     pub(crate) fn is_gone(&self, contract: &Contract) -> bool {
-        let found = LiveChannel::find(&self.chain, &self.deployment, contract);
+        let found = LiveChannel::find(&*self.chain, &self.deployment, contract);
         matches!(found, Err(Error::ChannelGone(_)))
     }
 
     pub(crate) fn purse<'a>(&'a self, person: &'a Person) -> Purse<'a> {
-        Purse::new(&self.chain, &self.deployment, person.wallet.as_ref(), &person.book)
+        Purse::new(&*self.chain, &self.deployment, person.wallet.as_ref(), &person.book)
     }
 
     /// Pays for one step of a channel, sends it and waits for its block.
@@ -273,7 +361,7 @@ pub(crate) fn propose(world: &World, terms: &Terms, people: [&Person; 2]) -> Ass
 
 pub(crate) fn checked(world: &World, assembly: &Assembly, own: usize) -> Result<Checked, Error> {
     let ours = assembly.contributions()[own].clone();
-    assembly.clone().read(&world.chain, &world.deployment, own, &ours)
+    assembly.clone().read(&*world.chain, &world.deployment, own, &ours)
 }
 
 /// Everybody's lock witnesses, by contribution.
@@ -300,7 +388,7 @@ pub(crate) fn open(
     let witnesses = witnesses(world, &assembly, &people);
     let own = checked(world, &assembly, 0).unwrap();
     let completed =
-        own.dry_run(&world.chain, &world.deployment, &witnesses, &[None, None], RATE).unwrap();
+        own.dry_run(&*world.chain, &world.deployment, &witnesses, &[None, None], RATE).unwrap();
     world.commit(&completed.spent.tx);
     assembly.channels()[0].clone()
 }

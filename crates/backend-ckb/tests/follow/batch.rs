@@ -7,7 +7,7 @@ use perun_backend_ckb::rpc::{DevControl, Rpc};
 use std::collections::BTreeSet;
 
 #[test]
-fn two_hundred_channels_opened_in_one_block_are_each_told_once() {
+fn w27_two_hundred_channels_opened_in_one_block_are_each_told_once() {
     let scene = Scene::new();
     let mut watcher = Watcher::new(&scene);
     let (mut ids, mut first) = (BTreeSet::new(), Vec::new());

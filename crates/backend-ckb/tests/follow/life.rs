@@ -96,7 +96,7 @@ fn conclude_when_the_deadline_is_reached(
 }
 
 #[test]
-fn a_final_state_closes_at_once_and_is_not_taken_for_a_conclusion() {
+fn w27_a_final_state_closes_at_once_and_is_not_taken_for_a_conclusion() {
     let scene = Scene::new();
     let (open, pacts) = scene.open(&scene.coin(), 1, true);
     let mut watcher = Watcher::new(&scene);
@@ -172,7 +172,7 @@ fn an_opening_whose_input_went_elsewhere_is_impossible_only_once_that_is_settled
 }
 
 #[test]
-fn a_pending_answer_that_leaves_the_pool_is_told_as_dropped() {
+fn w27_a_pending_answer_that_leaves_the_pool_is_told_as_dropped() {
     let scene = Scene::new();
     let (open, pacts) = scene.open(&scene.coin(), 1, true);
     let mut watcher = Watcher::new(&scene);

@@ -18,7 +18,7 @@ fn opened(depth: u16) -> (Scene, Pact, Watcher) {
 }
 
 #[test]
-fn a_registration_that_a_reorg_removes_is_reverted_and_the_channel_is_open_again() {
+fn w27_a_registration_that_a_reorg_removes_is_reverted_and_the_channel_is_open_again() {
     let (scene, pact, mut watcher) = opened(1);
     let fork = scene.chain.tip_header().unwrap().number();
     let (register, _) = scene.register(&pact, &pact.state(2), 0);
@@ -91,7 +91,7 @@ fn a_reorg_of_a_whole_window_is_followed_and_a_deeper_one_refused_with_advice() 
 }
 
 #[test]
-fn a_channel_watched_late_is_read_from_its_beginning() {
+fn w27_a_channel_watched_late_is_read_from_its_beginning() {
     let (scene, pact, watcher) = opened(1);
     let (register, _) = scene.register(&pact, &pact.state(2), 0);
     scene.commit(&[&register]);

@@ -157,7 +157,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn each_field_of_a_state_changes_its_digest(state in draw::state()) {
+    fn w05_each_field_of_a_state_changes_its_digest(state in draw::state()) {
         let around = neighbours(&state);
         prop_assert!(around.len() >= 4 + state.outcome().assets().len());
         let digest = state.digest();

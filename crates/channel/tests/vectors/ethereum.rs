@@ -35,7 +35,7 @@ fn addresses_of_keys() {
 }
 
 #[test]
-fn params_encode_and_name_their_channel() {
+fn w29_params_encode_and_name_their_channel() {
     let all = vectors();
     for row in read::list(&all, "params") {
         let params = read::params(row).unwrap();
@@ -56,7 +56,7 @@ fn the_offset_word_is_part_of_the_encoding() {
 }
 
 #[test]
-fn states_encode_hash_and_sign() {
+fn w29_states_encode_hash_and_sign() {
     let all = vectors();
     for row in read::list(&all, "states") {
         let name = &row["name"];

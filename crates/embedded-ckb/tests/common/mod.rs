@@ -1,4 +1,4 @@
-//! The well-known scripts that the tests put on their chains, and cells made with them.
+//! The chain that the tests run on, and cells of tokens.
 
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
@@ -10,36 +10,13 @@ use ckb_types::{
     prelude::*,
 };
 use perun_embedded_ckb::Genesis;
-use std::process::Command;
 use std::sync::OnceLock;
 
-/// The hash of the sUDT script as it is deployed on the public chain.
-const SIMPLE_UDT_HASH: &str = "0xe1e354d6d643ad42724d40967e334984534e0367405c5ae42a9d7d63d77df419";
-
-/// The sUDT script, from the test data of the official SDK.
-pub(crate) fn simple_udt() -> Vec<u8> {
-    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
-    let bytes = BYTES.get_or_init(|| sdk_test_data("simple_udt"));
-    assert_eq!(format!("{:#x}", CellOutput::calc_data_hash(bytes)), SIMPLE_UDT_HASH);
-    bytes.clone()
-}
-
-/// The multisig lock as it is since its second version.
-pub(crate) fn multisig_v2() -> Vec<u8> {
-    ckb_system_scripts::BUNDLED_CELL
-        .get("specs/cells/secp256k1_blake160_multisig_all")
-        .expect("the crate bundles the multisig lock")
-        .into_owned()
-}
-
-/// The dev chain with both on it.
+/// The dev chain with the well-known scripts on it.
 pub(crate) fn genesis() -> Genesis {
-    Genesis::builder()
-        .cell("simple_udt", simple_udt())
-        .cell("multisig_v2", multisig_v2())
-        .group("multisig_v2", &["secp256k1_data", "multisig_v2"])
-        .build()
-        .expect("the bundled spec and two more cells")
+    static MADE: OnceLock<Genesis> = OnceLock::new();
+    let make = || perun_embedded_ckb::well_known::builder().unwrap().build().unwrap();
+    MADE.get_or_init(make).clone()
 }
 
 /// A cell of tokens with the least capacity, for tokens that this lock may mint.
@@ -58,19 +35,4 @@ pub(crate) fn tokens(
         .build_exact_capacity(Capacity::bytes(data.len()).expect("16 bytes"))
         .expect("a small cell");
     (output, data)
-}
-
-fn sdk_test_data(file: &str) -> Vec<u8> {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--manifest-path"])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-        .output()
-        .expect("cargo runs");
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
-    let packages = metadata["packages"].as_array().expect("a list of packages");
-    let sdk = packages.iter().find(|it| it["name"] == "ckb-sdk").expect("ckb-sdk is a dependency");
-    let manifest = std::path::Path::new(sdk["manifest_path"].as_str().expect("a path"));
-    let path = manifest.with_file_name("src").join("test-data").join(file);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

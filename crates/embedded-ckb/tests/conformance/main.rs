@@ -1,6 +1,6 @@
 //! One list of rules, run on every implementation of a CKB node.
 //!
-//! The embedded chain in the process, the same over HTTP and, with the feature `real-node`, the
+//! The embedded chain in the process, the same over HTTP and, with the feature `real-node-tests`, the
 //! real node: whatever holds on one must hold on all. Each rule has a chain of its own.
 
 #[path = "../common/mod.rs"]
@@ -42,7 +42,7 @@ macro_rules! conformance {
             })*
         }
 
-        #[cfg(feature = "real-node")]
+        #[cfg(feature = "real-node-tests")]
         mod real_node {
             $(#[test]
             fn $rule() {

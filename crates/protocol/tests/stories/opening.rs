@@ -174,7 +174,7 @@ fn a_proposal_that_nobody_answers_ends_by_its_deadline() {
 }
 
 #[test]
-fn an_opening_that_does_not_commit_is_made_impossible_and_never_assumed_so() {
+fn w26_an_opening_that_does_not_commit_is_made_impossible_and_never_assumed_so() {
     let mut pair = Pair::new();
     pair.ledger.is_deaf = true;
     pair.propose(5, 5).settle();
@@ -209,7 +209,7 @@ fn an_opening_that_commits_while_we_abort_is_a_channel_like_any_other() {
 }
 
 #[test]
-fn an_unconfirmed_opening_is_no_channel_yet() {
+fn w26_an_unconfirmed_opening_is_no_channel_yet() {
     let mut pair = Pair::new();
     pair.ledger.is_deaf = true;
     pair.propose(5, 5).settle();

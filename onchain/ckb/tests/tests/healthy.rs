@@ -113,7 +113,7 @@ fn register_a_newer_state_from_open() {
 }
 
 #[test]
-fn refute_through_each_slot() {
+fn w19_refute_through_each_slot() {
     everywhere(|story, channel| {
         let last = u8::try_from(channel.parties()).unwrap() - 1;
         let stands = Stands::disputed(&later(channel, 3), &[own(0), own(1)]);
@@ -227,7 +227,7 @@ fn consent_by_presence_and_by_an_earlier_signature() {
 }
 
 #[test]
-fn succeed_a_channel_by_another() {
+fn w20_succeed_a_channel_by_another() {
     // A rollover, a top-up and a partial withdrawal differ in what the successor holds.
     for opening in [vec![1_000, 1_000], vec![1_500, 1_000], vec![300, 1_000]] {
         let old = Terms::of("alice", 2).with_tokens(&["a"]).living("old");
@@ -242,7 +242,7 @@ fn succeed_a_channel_by_another() {
 }
 
 #[test]
-fn several_channels_in_one_transaction() {
+fn w20_several_channels_in_one_transaction() {
     let mut story = Story::default();
     for (index, kind) in KINDS.iter().take(5).enumerate() {
         let channel = terms(kind, "hub").living(NAMES[index]);

@@ -82,13 +82,13 @@ spoilings! {
         story.draft.spend(vault, 0);
         story
     }
-    a_vault_spent_alone is VaultClosed {
+    w36_a_vault_spent_alone is VaultClosed {
         let mut story = Story::default();
         story.draft.spend(tokens().vaults(3).remove(0), 0);
         story.submitted()
     }
     /// W32: a cell that only looks like the channel's does not open its vault.
-    a_vault_beside_a_cell_that_copies_the_channels_data is VaultClosed {
+    w32_a_vault_beside_a_cell_that_copies_the_channels_data is VaultClosed {
         let channel = tokens();
         let mut story = Story::default();
         let mut copy = channel.cell(Phase::Disputed, 1, &later(&channel, 3));
@@ -105,7 +105,7 @@ spoilings! {
         story.draft.spend(copy, 0);
         story.submitted()
     }
-    a_vault_beside_another_channels_cell is VaultClosed {
+    w36_a_vault_beside_another_channels_cell is VaultClosed {
         let other = Terms::of("mallory", 2).living("other");
         let mut story = Story::default();
         story.conclude(&other, &perun_onchain_tests::story::Stands::disputed(

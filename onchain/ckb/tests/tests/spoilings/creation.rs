@@ -101,7 +101,7 @@ spoilings! {
     an_identity_that_signs_otherwise is ForeignIdentity {
         loose(|setup| setup.participants[0].1[1] = 1)
     }
-    an_identity_with_an_unknown_flag is ForeignIdentity {
+    w31_an_identity_with_an_unknown_flag is ForeignIdentity {
         loose(|setup| setup.participants[1].1[2] = 4)
     }
     an_identity_that_is_short is ForeignIdentity {
@@ -215,7 +215,7 @@ spoilings! {
             body_of(action).locked = vec![entry];
         })
     }
-    first_state_with_a_locked_entry is LockedUnsupported {
+    w05_first_state_with_a_locked_entry is LockedUnsupported {
         with_state(|action| {
             let entry = SubAlloc::new(ChannelId::new([1; 32]), vec![Amount::ZERO], vec![]);
             body_of(action).locked = vec![entry];

@@ -296,7 +296,7 @@ spoilings! {
         story.register(&channel, &Stands::open(&channel), &state, own(0));
         story.submitted()
     }
-    deflated_balances_in_the_foreign_row is StateTotals {
+    w10_deflated_balances_in_the_foreign_row is StateTotals {
         let channel = Terms { foreign: 1, ..Terms::of("alice", 2) }.living("swap");
         let mut story = Story::default();
         let state = channel.state_of(5, &[vec![1, 1], channel.opening.clone()]);

@@ -156,7 +156,7 @@ spoilings! {
         story.rewrite(0, |cell| cell.marks |= 1 << 31);
         story
     }
-    a_rest_with_a_foreign_row is UnpaidRows {
+    w10_a_rest_with_a_foreign_row is UnpaidRows {
         let channel = Terms { foreign: 1, ..Terms::of("alice", 2) }.living("swap");
         let mut story = Story::default();
         story.conclude(&channel, &disputed(&channel), 0b1);
@@ -315,7 +315,7 @@ spoilings! {
         story.close(&channel, &Stands::funding(&channel, 1), &last, 0);
         story.submitted()
     }
-    a_close_with_a_locked_entry is LockedUnsupported {
+    w05_a_close_with_a_locked_entry is LockedUnsupported {
         let mut story = closing(&pair());
         story.change(SPENT, |action| {
             let id = perun_channel::ChannelId::new([1; 32]);

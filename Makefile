@@ -10,15 +10,15 @@ XTASK  := $(CARGO) run $(LOCKED) --quiet --package xtask --
 PERUN  := $(CARGO) run $(LOCKED) --release --package perun-cli --
 
 # Crates with tests against a real node, behind their feature `real-node-tests`.
-REAL_NODE_CRATES ?= perun-embedded-ckb
+REAL_NODE_CRATES ?= perun-embedded-ckb perun-backend-ckb
 # What the program is asked for to run its demo on a real node instead of the embedded chain.
 DEMO_REAL_ARGS   ?= demo --real-node
 # Scripts of this folder are used instead of the committed ones (see `again`).
 FRESH := target/onchain-fresh
 
 # The order is by price: what fails fast comes first, what needs the CKB node comes last.
-STEPS := fmt tidy lint docs unit toolchain scripts lint-onchain demo-embedded models costs \
-         node real-node demo-real again
+STEPS := fmt tidy lint docs unit xudt toolchain scripts lint-onchain demo-embedded models seeds mutants \
+         bench costs node real-node demo-real again
 
 demo: demo-embedded
 
@@ -45,6 +45,14 @@ docs:
 
 unit:
 	$(CARGO) test $(LOCKED) --workspace
+
+# Optional: the program of xUDT is in no package. Nothing is skipped where its file is named.
+xudt:
+	set -e; if [ -n "$${PERUN_XUDT_BIN:-}" ]; then \
+	    $(CARGO) test $(LOCKED) --package perun-backend-ckb --features xudt-tests --test chain xudt; \
+	else \
+	    echo "NOT RUN (optional): the test with xUDT; set PERUN_XUDT_BIN to the file of its program"; \
+	fi
 
 toolchain:
 	scripts/setup-onchain-toolchain.sh

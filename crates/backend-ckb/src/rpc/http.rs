@@ -230,8 +230,8 @@ impl HttpRpc {
             let template: Value = self.transport.call("get_block_template", &json!([]))?;
             let plan: Plan = serde_json::from_value(template.clone())
                 .map_err(|error| RpcError::Reply(format!("get_block_template: {error}")))?;
-            let tip: Byte32 = self.tip_header()?.hash();
-            if tip != plan.parent_hash.into() {
+            let tip = self.tip_header()?.hash();
+            if plan.parent_hash.as_bytes() != tip.as_slice() {
                 return Ok(None);
             }
             let complete =

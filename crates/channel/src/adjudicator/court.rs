@@ -9,7 +9,7 @@ use super::{
 };
 use super::{consent, funding, register, settle};
 use crate::hash::ckb_hash;
-use crate::{Address, ChannelId};
+use crate::{Address, ChannelId, MAX_CHALLENGE_SECS};
 
 /// What the verdict must know of its ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,7 +125,8 @@ impl<'a> Court<'a> {
     /// Refuses contracts beside channels that are paid by rule: one of them, another version of
     /// this script among them, could claim the same output for the same payee. Every typed cell
     /// must be a channel cell, or hold a token of a row that is paid; spent tokens come from vaults
-    /// of channels, and no token is made or burnt.
+    /// of channels, go to payees that are owed them, and none is made or burnt. A row of a puppet's
+    /// channel can name any contract as its token, so its cells must be what a token's are.
     fn no_other_contracts(&self, spent: &[(usize, ChannelCell)]) -> Result<(), Code> {
         let View { inputs, outputs, .. } = self.view;
         let vault_lock = |lock: &[u8; 32]| {
@@ -143,7 +144,11 @@ impl<'a> Court<'a> {
             let (Some((_, taken, given)), Some(amount)) = (entry, cell.token_amount()) else {
                 return Err(Code::OtherContract);
             };
-            if is_input && !vault_lock(&cell.lock) {
+            let belongs = match is_input {
+                true => vault_lock(&cell.lock),
+                false => amount != 0 && cell.data_length == 16 && self.dues.owes(&cell.lock, &kind),
+            };
+            if !belongs {
                 return Err(Code::OtherContract);
             }
             let side = if is_input { taken } else { given };
@@ -254,12 +259,14 @@ impl Spent<'_> {
         }
     }
 
-    /// Refuses unless the input asks the chain to wait at least `seconds` since the cell was made.
+    /// Refuses unless the input asks the chain to wait at least `seconds` since the cell was made,
+    /// and no longer than any channel may ask: nodes multiply the value.
     pub(super) fn waited(&self, seconds: u64) -> Result<(), Code> {
         /// Relative, measured by median timestamp: the top byte of `since`.
         const RELATIVE_TIMESTAMP: u64 = 0xc0;
         let (metric, value) = (self.since >> 56, self.since & 0x00ff_ffff_ffff_ffff);
-        if metric == RELATIVE_TIMESTAMP && value >= seconds { Ok(()) } else { Err(Code::Since) }
+        let in_range = (seconds..=MAX_CHALLENGE_SECS).contains(&value);
+        if metric == RELATIVE_TIMESTAMP && in_range { Ok(()) } else { Err(Code::Since) }
     }
 
     /// Refuses unless `state_hash` is what the cell stores.

@@ -80,6 +80,13 @@ impl Dues {
         &self.tokens
     }
 
+    /// Whether this lock is owed this token.
+    #[must_use]
+    pub(super) fn owes(&self, lock: &[u8; 32], token: &[u8; 32]) -> bool {
+        let account = self.accounts.iter().find(|account| account.lock == *lock);
+        account.is_some_and(|account| account.tokens.iter().any(|entry| entry.token == *token))
+    }
+
     /// Whether nothing is owed: no channel of the transaction is paid by rule.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -128,12 +135,13 @@ impl Dues {
                 continue;
             };
             let capacity = u128::from(cell.capacity);
-            // A cell with data, or of a type that the payee is not owed, may be worthless to it.
+            // A cell with data, or of a type that the payee is not owed, may be worthless to it. Token
+            // cells are exactly that where anything is owed: the court has looked at them.
             match cell.kind {
                 None if cell.data_length == 0 => {
                     account.received = add(account.received, capacity)?;
                 }
-                Some(kind) if cell.data_length == 16 => {
+                Some(kind) => {
                     let entry = account.tokens.iter_mut().find(|entry| entry.token == kind);
                     if let Some(entry) = entry {
                         entry.received = add(entry.received, cell.token_amount().unwrap_or(0))?;

@@ -1,7 +1,7 @@
 //! Conclusion, withdrawal and final close: what is paid, when, and what stays behind.
 
-use perun_channel::Version;
 use perun_channel::adjudicator::{Action, Phase};
+use perun_channel::{MAX_CHALLENGE_SECS, Version};
 use perun_onchain_tests::spoil::body_of;
 use perun_onchain_tests::story::{Stands, Story, own};
 use perun_onchain_tests::{At, CKB, CellSketch, Channel, Terms, relative_seconds};
@@ -50,6 +50,11 @@ spoilings! {
     /// I7, W16: time is counted by the chain, relative to the dispute's own cell.
     w16_a_conclusion_at_once is Since { since(0) }
     a_conclusion_a_second_early is Since { since(relative_seconds(86_399)) }
+    /// Nodes multiply it by a thousand: one that let the product wrap would wait for a moment.
+    a_conclusion_after_so_long_that_milliseconds_wrap is Since {
+        since(relative_seconds(u64::MAX / 1_000 + 1))
+    }
+    a_conclusion_after_more_than_a_year is Since { since(relative_seconds(MAX_CHALLENGE_SECS + 1)) }
     a_conclusion_by_absolute_time is Since { since(0x40 << 56 | 0xff_ffff_ffff) }
     a_conclusion_by_relative_blocks is Since { since(0x80 << 56 | 86_400) }
     a_conclusion_by_relative_epochs is Since { since(0xa0 << 56 | 86_400) }
@@ -328,7 +333,7 @@ spoilings! {
 
 #[test]
 fn the_last_second_of_the_challenge_is_enough() {
-    for value in [86_400, 86_401, 0x00ff_ffff_ffff_ffff] {
+    for value in [86_400, 86_401, MAX_CHALLENGE_SECS] {
         assert_eq!(since(relative_seconds(value)).trial().verdict, Ok(()), "{value}");
     }
 }

@@ -49,6 +49,24 @@ fn token_payout(change: impl FnOnce(&mut CellSketch)) -> Story {
     story
 }
 
+/// A victim's dispute and that of puppets end together. The puppets' only row is a sale, in these
+/// shares; its outputs are changed.
+fn beside_puppets(shares: &[u128; 2], change: impl FnOnce(&mut Vec<CellSketch>)) -> Story {
+    let victim = pair();
+    let terms = Terms { coin: false, ..Terms::of("mallory", 2).with_tokens(&["sale"]) };
+    let puppets = Terms { opening: shares.to_vec(), ..terms }.living("puppets");
+    let mut story = Story::default();
+    story.conclude(&victim, &disputed(&victim), 0);
+    story.conclude(&puppets, &Stands::disputed(&puppets.initial(), &[own(0)]), 0);
+    change(&mut story.draft.outputs);
+    story.submitted()
+}
+
+/// The first token cell.
+fn token(cells: &mut [CellSketch]) -> &mut CellSketch {
+    cells.iter_mut().find(|cell| cell.kind.is_some()).unwrap()
+}
+
 fn amount(cell: &CellSketch) -> u128 {
     u128::from_le_bytes(cell.data[..16].try_into().unwrap())
 }
@@ -114,7 +132,7 @@ spoilings! {
         }
         story
     }
-    a_token_payout_with_more_data is Underpaid { token_payout(|cell| cell.data.push(0)) }
+    a_token_payout_with_more_data is OtherContract { token_payout(|cell| cell.data.push(0)) }
     a_token_payout_with_less_data is OtherContract { token_payout(|cell| cell.data.truncate(15)) }
     a_token_payout_of_another_token is OtherContract {
         token_payout(|cell| cell.kind = Some(token_named("worthless")))
@@ -218,6 +236,27 @@ spoilings! {
         story.draft.make(CellSketch::token(200 * CKB, stranger(), token_named("sale"), 1));
         story
     }
+    /// A puppet's channel names the sale as its token. Its cells must still be what a token's are,
+    /// or the output that pays the victim's channel is the price of a sale as well.
+    b4_another_contract_admitted_as_the_token_of_a_puppet is OtherContract {
+        beside_puppets(&[0, 0], |cells| {
+            let mut cell = CellSketch::token(200 * CKB, stranger(), token_named("sale"), 0);
+            cell.data.extend([1; 20]);
+            cells.push(cell);
+        })
+    }
+    b4_a_puppets_token_of_which_there_is_nothing is OtherContract {
+        beside_puppets(&[0, 0], |cells| {
+            let lock = lock_named("mallory0");
+            cells.push(CellSketch::token(200 * CKB, lock, token_named("sale"), 0));
+        })
+    }
+    b4_a_puppets_token_that_goes_to_nobody_who_is_owed_it is OtherContract {
+        beside_puppets(&[5, 0], |cells| token(cells).lock = stranger())
+    }
+    b4_a_puppets_token_with_more_data_than_an_amount is OtherContract {
+        beside_puppets(&[5, 0], |cells| token(cells).data.push(0))
+    }
     b4_a_token_of_the_channel_that_is_minted_beside_the_payout is OtherContract {
         let channel = tokens();
         let mut story = concluding(&channel);
@@ -246,7 +285,7 @@ spoilings! {
         story
     }
     /// B1: the token of a channel that is the attacker's alone holds the victim's coins hostage.
-    b1_coins_in_a_token_of_another_channel is Underpaid {
+    b1_coins_in_a_token_of_another_channel is OtherContract {
         let victim = pair();
         let puppets = Terms::of("mallory", 2).with_tokens(&["hostage"]).living("puppets");
         let mut story = two(&victim, &puppets);

@@ -21,10 +21,6 @@ use perun_channel::{ChannelId, MAX_PARTICIPANTS};
 /// Most bytes of a script's arguments that are taken from others. The largest in use have 65.
 pub const SCRIPT_ARGS_MAX: usize = 1_024;
 
-/// Most cells under one channel's lock that are looked through. Anybody can put cells there; each
-/// costs its maker 106 CKB that nobody gets back.
-pub const VAULT_CELLS_MAX: u32 = 1_000;
-
 /// What the parties of a channel agreed on, with the scripts that payouts go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contract {
@@ -119,15 +115,25 @@ impl LiveChannel {
         Ok(Self { cell, contents, vaults })
     }
 
-    /// Reads the channel's committed cells from a node's index.
+    /// Reads the channel's committed cells from a node's index. Each is asked for by all that is
+    /// known of it: whoever fills the channel's lock with cells of other kinds hides none of these.
     pub fn find(
         rpc: &dyn Rpc,
         deployment: &Deployment,
         contract: &Contract,
     ) -> Result<Self, Error> {
-        let key = SearchKey::lock(deployment.vault_lock_script(&contract.id()));
-        let rows = rpc.cells(&key, None, VAULT_CELLS_MAX)?.rows;
-        let cells: Vec<Cell> = rows.into_iter().map(|row| row.cell).collect();
+        let under_lock = SearchKey::lock(deployment.vault_lock_script(&contract.id()));
+        let one = |key: &SearchKey| -> Result<Option<Cell>, Error> {
+            Ok(rpc.cells(key, None, 1)?.rows.into_iter().map(|row| row.cell).next())
+        };
+        let channel = one(&under_lock.clone().and(deployment.channel_type_script()))?;
+        let mut cells: Vec<Cell> = channel.into_iter().collect();
+        for (_, token, terms) in contract.token_rows() {
+            let kind = deployment.token(&token)?.script.clone();
+            let amount = Bytes::copy_from_slice(&terms.total.get().to_le_bytes());
+            let key = under_lock.clone().and(kind).holding(terms.vault_capacity, amount);
+            cells.extend(one(&key)?);
+        }
         Self::among(deployment, contract, &cells)
     }
 

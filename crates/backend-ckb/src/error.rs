@@ -176,6 +176,13 @@ pub enum Error {
     /// The wallet has no lock like that.
     #[error("the wallet does not own this lock; nothing was signed")]
     NotOurs,
+    /// The node says another thing of a cell than the transaction that made it. A signature does
+    /// not cover what cells hold: what they hold beyond what we believe would go to the miner.
+    #[error(
+        "the node describes cell {0} otherwise than the transaction that made it, or cannot show that \
+         transaction; nothing was signed; use another node"
+    )]
+    FalseCell(OutPoint),
     /// The key cannot sign.
     #[error("the wallet's key is not valid for its lock; nothing was signed")]
     Key,
@@ -199,7 +206,7 @@ pub enum Fault {
     /// An input is under another lock than the party's own.
     #[error("an input is not under the party's own lock")]
     WrongLock,
-    /// Two parties name the same owner lock.
+    /// It names another party's lock as its owner's or as the one to be paid to.
     #[error("the party names another party's lock as its own")]
     NotItsOwn,
     /// An input carries data or a type that is no token of these channels.

@@ -12,13 +12,13 @@ use crate::Error;
 use crate::channel::Contract;
 use crate::deployment::Deployment;
 use crate::dispute::funded_cell;
-use crate::open::{OpenedChannel, rows};
+use crate::open::OpenedChannel;
 use crate::tx::{Draft, Spend};
 use ckb_types::{
     packed::{CellInput, Script},
     prelude::*,
 };
-use perun_channel::adjudicator::{Action, Setup, StateBody, origin};
+use perun_channel::adjudicator::{Action, Row, Setup, StateBody, origin};
 use perun_channel::codec::Encode;
 use perun_channel::{Allocation, Amount, Asset, Participant, State};
 
@@ -53,7 +53,7 @@ pub fn create_funding(
         deployment.chain(),
         terms.challenge_secs,
         terms.participants.clone(),
-        rows(&terms.assets, &terms.balances, deployment)?,
+        rows(terms)?,
     )?;
     let contract = Contract::new(setup, terms.payouts.clone())?;
     let outcome = Allocation::new(terms.assets.clone(), terms.balances.clone(), Vec::new())?;
@@ -65,4 +65,13 @@ pub fn create_funding(
     draft.makes.push(funded_cell(&contract, &state, marks, deployment)?);
     draft.witness(0).output_type = Some(action.to_bytes());
     Ok((draft, OpenedChannel { contract, state, output: 0 }))
+}
+
+/// The rows; without tokens, as the verdict wants it, there are no vaults.
+fn rows(terms: &FundingTerms) -> Result<Vec<Row>, Error> {
+    let rows = terms.assets.iter().zip(&terms.balances).map(|(asset, balances)| {
+        let total = Amount::checked_sum(balances.iter().copied()).ok_or(Error::Amount)?;
+        Ok(Row { asset: asset.clone(), total, vault_capacity: 0 })
+    });
+    rows.collect()
 }

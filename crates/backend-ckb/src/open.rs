@@ -13,15 +13,13 @@ mod assemble;
 mod check;
 mod contribution;
 mod propose;
+mod reserve;
 
 pub use abort::{abort_open, is_abort};
-pub use assemble::{
-    Assembly, ChannelTerms, Ending, OpenedChannel, Party, Terms, assemble, default_reserves,
-};
+pub use assemble::{Assembly, ChannelTerms, Ending, OpenedChannel, Party, Terms, assemble};
 pub use check::{Checked, Completed};
 pub use contribution::{
     CHANGE_MAX, CHANNELS_MAX, Change, ContributedInput, Contribution, DEPS_MAX, INPUTS_MAX,
 };
 pub use propose::{Offer, contribute};
-
-pub(crate) use assemble::rows;
+pub use reserve::default_reserves;

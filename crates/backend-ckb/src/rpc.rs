@@ -30,6 +30,7 @@ use ckb_types::{
     bytes::Bytes,
     core::{BlockView, HeaderView, TransactionView},
     packed::{Byte32, CellOutput, OutPoint, Script},
+    prelude::Entity,
 };
 
 /// Most rows one page of [`Rpc::cells`] or [`Rpc::transactions`] may ask for.
@@ -183,26 +184,68 @@ pub struct IndexedCell {
     pub tx_index: u32,
 }
 
-/// Which cells to look for: those with exactly this script in this place.
+/// Which cells to look for: those with exactly this script in this place. Anybody can put any
+/// number of cells under any lock, so a search for one certain cell should say more of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SearchKey {
     /// The script, compared as a whole.
     pub script: Script,
     /// Whether it is the cells' lock or their type.
     pub kind: GroupKind,
+    /// If there is one, only cells whose other script (the type, if the lock is searched) is it.
+    pub other: Option<Script>,
+    /// If there are some, only cells with this capacity and this data. Not for histories.
+    pub contents: Option<(u64, Bytes)>,
 }
 
 impl SearchKey {
     /// Cells locked by this script.
     #[must_use]
     pub fn lock(script: Script) -> Self {
-        Self { script, kind: GroupKind::Lock }
+        Self { script, kind: GroupKind::Lock, other: None, contents: None }
     }
 
     /// Cells typed by this script.
     #[must_use]
     pub fn type_(script: Script) -> Self {
-        Self { script, kind: GroupKind::Type }
+        Self { script, kind: GroupKind::Type, other: None, contents: None }
+    }
+
+    /// Only cells with this other script as well.
+    #[must_use]
+    pub fn and(self, other: Script) -> Self {
+        Self { other: Some(other), ..self }
+    }
+
+    /// Only cells with this capacity and data.
+    #[must_use]
+    pub fn holding(self, capacity: u64, data: Bytes) -> Self {
+        Self { contents: Some((capacity, data)), ..self }
+    }
+
+    /// Refuses a search for contents: a history is of scripts.
+    pub fn check_history(&self) -> Result<(), RpcError> {
+        match self.contents {
+            None => Ok(()),
+            Some(_) => Err(RpcError::Misuse("a history of cells by their contents".to_owned())),
+        }
+    }
+
+    /// Whether a cell is one of those looked for.
+    #[must_use]
+    pub fn fits(&self, cell: &Cell) -> bool {
+        let (lock, kind) = (Some(cell.output.lock()), cell.output.type_().to_opt());
+        let (searched, other) = match self.kind {
+            GroupKind::Lock => (lock, kind),
+            GroupKind::Type => (kind, lock),
+        };
+        let same = |one: &Option<Script>, wanted: &Script| {
+            one.as_ref().is_some_and(|one| one.as_slice() == wanted.as_slice())
+        };
+        let capacity: u64 = cell.output.capacity().into();
+        same(&searched, &self.script)
+            && self.other.as_ref().is_none_or(|wanted| same(&other, wanted))
+            && self.contents.as_ref().is_none_or(|wanted| *wanted == (capacity, cell.data.clone()))
     }
 }
 

@@ -2,7 +2,7 @@
 //! cells.
 //!
 //! A [`Draft`] is what a channel needs, without fee and change; [`crate::balance::balance`]
-//! completes it from a wallet's cells. Nothing here asks a node, except [`Resolved::read`]. The
+//! completes it from a wallet's cells. Only [`Resolved::read`] and [`Resolved::prove`] ask a node. The
 //! invariant: inputs, outputs and witnesses that a draft already has keep their places when it is
 //! completed.
 
@@ -16,6 +16,7 @@ use ckb_types::{
     prelude::*,
 };
 use perun_channel::adjudicator::{self, WitnessArgs};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A cell to be spent, and the time lock that its input states.
@@ -125,6 +126,32 @@ impl Resolved {
             })
             .collect::<Result<_, Error>>()?;
         Ok(Self { tx, inputs })
+    }
+
+    /// Holds every spent cell to the transaction that made it, whose hash is in the out point. To
+    /// be done before anything is signed: a signature does not cover what the spent cells hold.
+    pub fn prove(&self, rpc: &dyn Rpc) -> Result<(), Error> {
+        let mut shown: BTreeMap<Vec<u8>, Option<TransactionView>> = BTreeMap::new();
+        for cell in &self.inputs {
+            let hash = cell.out_point.tx_hash();
+            let known = shown.entry(hash.as_slice().to_vec());
+            let origin = match known {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(rpc.transaction(&hash)?.transaction),
+            };
+            let index: u32 = cell.out_point.index().into();
+            let made = origin
+                .as_ref()
+                .filter(|tx| tx.hash() == hash)
+                .and_then(|tx| tx.output_with_data(usize::try_from(index).ok()?));
+            let same = made.is_some_and(|(output, data)| {
+                output.as_slice() == cell.output.as_slice() && data == cell.data
+            });
+            if !same {
+                return Err(Error::FalseCell(cell.out_point.clone()));
+            }
+        }
+        Ok(())
     }
 
     /// The cells that the transaction makes.

@@ -23,7 +23,8 @@ const TOUCH_PLACE_BYTES: usize = CELL_PLACE_BYTES + 1;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     cells: BTreeMap<Vec<u8>, OutPoint>,
-    touches: BTreeMap<Vec<u8>, Touch>,
+    /// With the touched cell's other script: its type under its lock, its lock under its type.
+    touches: BTreeMap<Vec<u8>, (Touch, Option<Script>)>,
 }
 
 /// How a search compares scripts.
@@ -49,6 +50,8 @@ pub(crate) enum Order {
 pub(crate) struct Search<'a> {
     pub(crate) script: &'a Script,
     pub(crate) kind: GroupKind,
+    /// For touches: only of cells whose other script is this one.
+    pub(crate) other: Option<&'a Script>,
     pub(crate) matching: Match,
     pub(crate) order: Order,
     pub(crate) after: Option<&'a [u8]>,
@@ -56,16 +59,16 @@ pub(crate) struct Search<'a> {
 
 impl Index {
     pub(crate) fn make(&mut self, cell: &CellMeta) {
-        for (script, kind) in scripts(cell) {
+        for (script, kind, other) in scripts(cell) {
             let key = cell_key(cell, &script, kind);
             self.cells.insert(key, cell.out_point.clone());
             let touch = made(cell);
-            self.touches.insert(touch_key(&script, kind, &touch), touch);
+            self.touches.insert(touch_key(&script, kind, &touch), (touch, other));
         }
     }
 
     pub(crate) fn unmake(&mut self, cell: &CellMeta) {
-        for (script, kind) in scripts(cell) {
+        for (script, kind, _) in scripts(cell) {
             self.cells.remove(&cell_key(cell, &script, kind));
             self.touches.remove(&touch_key(&script, kind, &made(cell)));
         }
@@ -79,10 +82,10 @@ impl Index {
         tx: &TransactionView,
         input: usize,
     ) {
-        for (script, kind) in scripts(cell) {
+        for (script, kind, other) in scripts(cell) {
             self.cells.remove(&cell_key(cell, &script, kind));
             let touch = spent(block, index, tx.hash(), input);
-            self.touches.insert(touch_key(&script, kind, &touch), touch);
+            self.touches.insert(touch_key(&script, kind, &touch), (touch, other));
         }
     }
 
@@ -93,7 +96,7 @@ impl Index {
         index: usize,
         input: usize,
     ) {
-        for (script, kind) in scripts(cell) {
+        for (script, kind, _) in scripts(cell) {
             self.cells.insert(cell_key(cell, &script, kind), cell.out_point.clone());
             let touch = spent(block, index, Byte32::default(), input);
             self.touches.remove(&touch_key(&script, kind, &touch));
@@ -113,7 +116,13 @@ impl Index {
         &'a self,
         search: &Search<'_>,
     ) -> impl Iterator<Item = (&'a Vec<u8>, &'a Touch)> + use<'a> {
-        range(&self.touches, search, TOUCH_PLACE_BYTES)
+        let wanted = search.other.cloned();
+        let fits = move |other: &Option<Script>| {
+            let Some(wanted) = &wanted else { return true };
+            other.as_ref().is_some_and(|other| other.as_slice() == wanted.as_slice())
+        };
+        let rows = range(&self.touches, search, TOUCH_PLACE_BYTES);
+        rows.filter(move |(_, (_, other))| fits(other)).map(|(key, (touch, _))| (key, touch))
     }
 }
 
@@ -156,10 +165,11 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(end)
 }
 
-fn scripts(cell: &CellMeta) -> impl Iterator<Item = (Script, GroupKind)> + use<> {
-    let lock = (cell.cell_output.lock(), GroupKind::Lock);
-    let type_ = cell.cell_output.type_().to_opt().map(|script| (script, GroupKind::Type));
-    std::iter::once(lock).chain(type_)
+/// The cell's scripts, each with the other one.
+fn scripts(cell: &CellMeta) -> impl Iterator<Item = (Script, GroupKind, Option<Script>)> + use<> {
+    let (lock, type_) = (cell.cell_output.lock(), cell.cell_output.type_().to_opt());
+    let by_type = type_.clone().map(|script| (script, GroupKind::Type, Some(lock.clone())));
+    std::iter::once((lock, GroupKind::Lock, type_)).chain(by_type)
 }
 
 fn script_key(script: &Script, kind: GroupKind) -> Vec<u8> {

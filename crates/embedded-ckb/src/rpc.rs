@@ -79,7 +79,7 @@ impl Rpc for Chain {
         let rows = state.ledger.index().cells(&search(key, after, limit)?);
         let rows =
             rows.filter_map(|(key, out_point)| Some((key, indexed(state.ledger.cell(out_point)?))));
-        Ok(page(rows, limit))
+        Ok(page(rows.filter(|(_, row)| key.fits(&row.cell)), limit))
     }
 
     fn transactions(
@@ -88,6 +88,7 @@ impl Rpc for Chain {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<Page<Touch>, RpcError> {
+        key.check_history()?;
         let state = self.state();
         let rows = state.ledger.index().touches(&search(key, after, limit)?);
         Ok(page(rows.map(|(key, touch)| (key, touch.clone())), limit))
@@ -176,6 +177,7 @@ fn search<'a>(
     Ok(Search {
         script: &key.script,
         kind: key.kind,
+        other: key.other.as_ref(),
         matching: Match::Exact,
         order: Order::Ascending,
         after: after.map(|cursor| cursor.0.as_ref()),

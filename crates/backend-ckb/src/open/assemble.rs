@@ -6,22 +6,22 @@
 //! deployment.
 
 use super::contribution::{Change, Contribution};
+use super::reserve::{Payee, checked_vaults};
 use crate::channel::{Contract, LiveChannel};
 use crate::deployment::Deployment;
 use crate::dispute::{funded_cell, vault_cells};
-use crate::money::{Made, TOKEN_DATA, add, occupied, script_hash, sum};
+use crate::money::{Made, script_hash};
 use crate::rpc::Cell;
 use crate::tx::{Draft, Spend};
 use crate::{Error, Fault};
 use ckb_types::{
     bytes::Bytes,
     core::TransactionView,
-    packed::{CellInput, CellOutput, Script},
+    packed::{CellInput, CellOutput},
     prelude::*,
 };
 use perun_channel::adjudicator::{
-    Action, CkbParticipant, Due, MIN_CHANNEL_CAPACITY, MIN_RESERVE, Row, Setup, StateBody, origin,
-    settlement_dues,
+    Action, CkbParticipant, Due, Row, Setup, StateBody, origin, settlement_dues,
 };
 use perun_channel::codec::Encode;
 use perun_channel::{Address, Allocation, Amount, Asset, Participant, State};
@@ -273,7 +273,19 @@ fn setup(
     origin: [u8; 32],
     deployment: &Deployment,
 ) -> Result<Setup, Error> {
-    let rows = rows(&channel.assets, &channel.balances, deployment)?;
+    let mut payees = Vec::new();
+    for party in &channel.parties {
+        let contribution = contributions.get(party.contribution);
+        let contribution = contribution.ok_or(Error::Malformed("list of parties"))?;
+        let reserve = reserve_of(terms, channel, party.contribution, contribution);
+        payees.push(Payee { payout: &contribution.payout, reserve });
+    }
+    let tokens: Vec<[u8; 32]> = channel.assets.iter().filter_map(Asset::ckb_type_hash).collect();
+    let vaults = checked_vaults(deployment, &tokens, &payees)?.map_err(|seat| {
+        let party = channel.parties.get(seat).map_or(seat, |party| party.contribution);
+        Error::Contribution { party, fault: Fault::Payout }
+    })?;
+    let rows = rows(&channel.assets, &channel.balances, vaults)?;
     let participants = channel.parties.iter().map(|party| {
         let contribution = contributions.get(party.contribution);
         let contribution = contribution.ok_or(Error::Malformed("list of parties"))?;
@@ -304,21 +316,16 @@ fn reserve_of(
     own.map_or(0, |(_, reserve)| *reserve)
 }
 
-/// The rows of a channel with these assets and balances.
-pub(crate) fn rows(
-    assets: &[Asset],
-    balances: &[Vec<Amount>],
-    deployment: &Deployment,
-) -> Result<Vec<Row>, Error> {
+/// The rows of a channel with these assets and balances, and these capacities of its vaults.
+fn rows(assets: &[Asset], balances: &[Vec<Amount>], vaults: Vec<u64>) -> Result<Vec<Row>, Error> {
     if assets.len() != balances.len() {
         return Err(Error::Invalid(perun_channel::Invalid::BalanceShape));
     }
+    let mut vaults = vaults.into_iter();
     let rows = assets.iter().zip(balances).map(|(asset, balances)| {
         let total = Amount::checked_sum(balances.iter().copied()).ok_or(Error::Amount)?;
-        let vault_capacity = match asset.ckb_type_hash() {
-            Some(token) => deployment.vault_capacity(&token)?,
-            None => 0,
-        };
+        let is_token = asset.ckb_type_hash().is_some();
+        let vault_capacity = if is_token { vaults.next().ok_or(Error::Amount)? } else { 0 };
         Ok(Row { asset: asset.clone(), total, vault_capacity })
     });
     rows.collect()
@@ -332,46 +339,4 @@ fn change_cell(party: usize, change: &Change, deployment: &Deployment) -> Result
     let known = deployment.token(&token);
     let kind = known.map_err(|_| Error::Contribution { party, fault: Fault::Change })?;
     Ok(Made::token(lock, kind.script.clone(), change.capacity, amount))
-}
-
-/// Reserves that make every share payable: each party its part of what the channel's cells need,
-/// and at least what its own payout cells hold. `payouts` are the payout locks of the participants,
-/// in order.
-pub fn default_reserves(
-    deployment: &Deployment,
-    assets: &[Asset],
-    payouts: &[Script],
-) -> Result<Vec<u64>, Error> {
-    let tokens: Vec<[u8; 32]> = assets.iter().filter_map(Asset::ckb_type_hash).collect();
-    let vaults = tokens.iter().map(|token| deployment.vault_capacity(token));
-    let rent = add(MIN_CHANNEL_CAPACITY, sum(vaults.collect::<Result<Vec<_>, _>>()?)?)?;
-    let count = u64::try_from(payouts.len()).map_err(|_| Error::Amount)?;
-    let part = rent.checked_add(count.saturating_sub(1)).and_then(|rent| rent.checked_div(count));
-    let part = part.ok_or(Error::Malformed("list of parties"))?;
-    // With tokens, a settlement may leave cells behind; a plain cell's worth must stay untouched.
-    let untouched = if tokens.is_empty() { 0 } else { MIN_RESERVE };
-    let reserves = payouts.iter().map(|payout| {
-        let cells = payout_cells(deployment, &tokens, payout)?;
-        Ok(add(part, untouched)?.max(cells).max(MIN_RESERVE))
-    });
-    reserves.collect()
-}
-
-/// What a party's payout cells hold at least, in the worst outcome: what its reserve must cover, or
-/// whoever settles pays for the rest of them.
-pub(super) fn payout_cells(
-    deployment: &Deployment,
-    tokens: &[[u8; 32]],
-    payout: &Script,
-) -> Result<u64, Error> {
-    let cells = tokens.iter().map(|token| {
-        let kind = &deployment.token(token)?.script;
-        Ok(occupied(payout, Some(kind), TOKEN_DATA))
-    });
-    // A reserve is divided equally between token cells: each must hold the largest of them.
-    let cells = cells.collect::<Result<Vec<u64>, Error>>()?;
-    let largest = cells.iter().copied().max().unwrap_or(0);
-    let each = u64::try_from(cells.len()).unwrap_or(u64::MAX);
-    let cells = largest.checked_mul(each).ok_or(Error::Amount)?;
-    Ok(cells.max(occupied(payout, None, 0)))
 }

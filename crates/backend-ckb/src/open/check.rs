@@ -5,7 +5,7 @@
 //! after signing, no choice of witnesses by others can change what we get, since witnesses move no
 //! money.
 
-use super::assemble::{Assembly, OpenedChannel, payout_cells, seat};
+use super::assemble::{Assembly, OpenedChannel, seat};
 use super::contribution::{Contribution, INPUTS_MAX};
 use crate::deployment::Deployment;
 use crate::fees::{Fee, TRANSACTION_CYCLES_MAX};
@@ -57,7 +57,9 @@ impl Assembly {
         for out_point in self.tx.input_pts_iter() {
             cells.push(rpc.live_cell(&out_point, View::Chain)?);
         }
-        self.check(deployment, own, ours, cells, &tip)
+        let checked = self.check(deployment, own, ours, cells, &tip)?;
+        checked.spent.prove(rpc)?;
+        Ok(checked)
     }
 
     /// Checks the spent cells, in the order of the inputs; nothing stands for one that is not live.
@@ -90,17 +92,20 @@ impl Assembly {
         Ok(Checked { assembly: self, spent, own })
     }
 
-    /// No input stands twice, and no two parties name one lock as their own.
+    /// No input stands twice, and no party names another's lock, neither as its own nor to be paid
+    /// to: what one says of a lock, that it lends no fee above all, would hold for the other.
     fn check_owners(&self) -> Result<(), Error> {
-        let mut owners = BTreeSet::new();
+        let mut locks = BTreeSet::new();
         let mut places = BTreeSet::new();
         for end in &self.terms.ends {
             places.extend(end.live.out_points().map(|it| it.as_slice().to_vec()));
         }
         for (party, contribution) in self.contributions.iter().enumerate() {
-            if !owners.insert(script_hash(&contribution.owner)) {
+            let named = [&contribution.owner, &contribution.payout].map(script_hash);
+            if named.iter().any(|lock| locks.contains(lock)) {
                 return Err(Error::Contribution { party, fault: Fault::NotItsOwn });
             }
+            locks.extend(named);
             for input in &contribution.inputs {
                 if !places.insert(input.out_point.as_slice().to_vec()) {
                     return Err(Error::Contribution { party, fault: Fault::Twice });
@@ -159,7 +164,7 @@ impl Assembly {
         if !contribution.change.iter().all(|it| receives(&it.lock)) {
             return Err(Fault::Change.into());
         }
-        if !receives(&contribution.payout) || !self.reserves_suffice(party, deployment)? {
+        if !receives(&contribution.payout) {
             return Err(Fault::Payout.into());
         }
         let (spent, gained) = self.credit(party, cells)?;
@@ -168,23 +173,6 @@ impl Assembly {
             return Err(Fault::Capacity.into());
         }
         if gained != kept { Err(Fault::Token.into()) } else { Ok(()) }
-    }
-
-    /// Whether a party's reserve in each of its channels covers the cells that it is paid in. Every
-    /// exit makes those cells: what they lack would be the price of ours.
-    fn reserves_suffice(&self, party: usize, deployment: &Deployment) -> Result<bool, Error> {
-        for (terms, channel) in self.terms.channels.iter().zip(&self.channels) {
-            let Some(seat) = seat(terms, party) else { continue };
-            let contract = &channel.contract;
-            let tokens: Vec<_> = contract.token_rows().map(|(_, token, _)| token).collect();
-            let payout = contract.payouts().get(seat).ok_or(Error::Malformed("list of parties"))?;
-            let identity = contract.setup().identities().get(seat);
-            let reserve = identity.map_or(0, |identity| identity.reserve);
-            if reserve < payout_cells(deployment, &tokens, payout)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// What a party puts in: its cells, and its dues of channels that end.

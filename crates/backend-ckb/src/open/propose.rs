@@ -1,12 +1,12 @@
 //! Making our own contribution: which cells, how much change, what part of the fee.
 
-use super::assemble::{Terms, rows, seat};
+use super::assemble::{Terms, seat};
 use super::contribution::{Change, ContributedInput, Contribution};
 use crate::Error;
 use crate::balance::{Funds, balance};
 use crate::deployment::Deployment;
 use crate::fees::{Fee, fee_of};
-use crate::money::{Made, add, sum};
+use crate::money::{CKB, Made, add, capacity_of, is_plain, sum};
 use crate::rpc::Cell;
 use crate::tx::{Draft, Spend};
 use crate::wallet::OwnedLock;
@@ -86,14 +86,40 @@ pub fn contribute(
         let asked = fee_of(size_share(terms, &contribution, offer.owner)?, rate)?;
         // More fee can only take more cells: this ends after a few rounds.
         if asked <= fee {
-            return if contribution.is_bounded() {
-                Ok(contribution)
-            } else {
-                Err(Error::TooManyCells { limit: super::contribution::INPUTS_MAX })
-            };
+            if !contribution.is_bounded() {
+                return Err(Error::TooManyCells { limit: super::contribution::INPUTS_MAX });
+            }
+            keep_for_disputes(offer, &contribution)?;
+            return Ok(contribution);
         }
         fee = asked;
     }
+}
+
+/// What a wallet must have left in plain cells when it has contributed: a cell that stays when it
+/// pays for a transaction, and some usual fees at their limit. A channel that its owner cannot
+/// afford to dispute belongs to the peer.
+const LEFT_FOR_DISPUTES: u64 = 65 * CKB;
+
+fn keep_for_disputes(offer: &Offer<'_>, contribution: &Contribution) -> Result<(), Error> {
+    if contribution.inputs.is_empty() {
+        return Ok(());
+    }
+    let spent =
+        |cell: &&Cell| contribution.inputs.iter().any(|input| input.out_point == cell.out_point);
+    let plain = offer.cells.iter().filter(|cell| is_plain(cell));
+    let have = sum(plain.clone().map(|cell| capacity_of(&cell.output)))?;
+    let free = sum(plain.filter(|cell| !spent(cell)).map(|cell| capacity_of(&cell.output)))?;
+    let change = contribution.change.iter().filter(|change| change.token.is_none());
+    let left = add(free, sum(change.map(|change| change.capacity))?)?;
+    if left >= LEFT_FOR_DISPUTES {
+        return Ok(());
+    }
+    Err(Error::InsufficientCapacity {
+        have,
+        need: have.saturating_sub(left),
+        minimum: LEFT_FOR_DISPUTES,
+    })
 }
 
 /// What the party must bring and what channels that end give it, as a draft that only its own cells
@@ -123,13 +149,12 @@ fn needs(
     let joined = terms.channels.iter().filter_map(|channel| Some((channel, seat(channel, party)?)));
     for ((channel, seat), reserve) in joined.zip(&offer.reserves) {
         draft.makes.push(Made::plain(nobody.clone(), *reserve));
-        let rows = rows(&channel.assets, &channel.balances, deployment)?;
-        for (row, balances) in rows.iter().zip(&channel.balances) {
+        for (asset, balances) in channel.assets.iter().zip(&channel.balances) {
             let amount = balances.get(seat).map_or(0, |it| it.get());
-            if row.asset.is_ckb_coin() {
+            if asset.is_ckb_coin() {
                 let coins = u64::try_from(amount).map_err(|_| Error::Amount)?;
                 draft.makes.push(Made::plain(nobody.clone(), coins));
-            } else if let Some(token) = row.token().filter(|_| amount != 0) {
+            } else if let Some(token) = asset.ckb_type_hash().filter(|_| amount != 0) {
                 let kind = deployment.token(&token)?.script.clone();
                 draft.makes.push(Made::token(nobody.clone(), kind, 0, amount));
             }

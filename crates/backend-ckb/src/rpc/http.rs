@@ -123,7 +123,7 @@ impl Rpc for HttpRpc {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<Page<IndexedCell>, RpcError> {
-        let params = page_params(key, after, limit)?;
+        let params = page_params(wire::cell_search_key(key)?, after, limit)?;
         let rows: wire::Rows<wire::CellRow> = self.transport.call("get_cells", &params)?;
         rows.page(limit, |row| row.read(key))
     }
@@ -134,7 +134,8 @@ impl Rpc for HttpRpc {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<Page<Touch>, RpcError> {
-        let params = page_params(key, after, limit)?;
+        key.check_history()?;
+        let params = page_params(wire::search_key(key)?, after, limit)?;
         let rows: wire::Rows<wire::TouchRow> = self.transport.call("get_transactions", &params)?;
         rows.page(limit, |row| Ok(row.into()))
     }
@@ -327,12 +328,12 @@ impl Plan {
     }
 }
 
-fn page_params(key: &SearchKey, after: Option<&Cursor>, limit: u32) -> Result<Value, RpcError> {
+fn page_params(key: Value, after: Option<&Cursor>, limit: u32) -> Result<Value, RpcError> {
     if limit == 0 || limit > PAGE_LIMIT_MAX {
         return Err(RpcError::Misuse(format!("a page of {limit} rows; 1 to {PAGE_LIMIT_MAX}")));
     }
     let after = after.map(|cursor| json::JsonBytes::from_bytes(cursor.0.clone()));
-    Ok(json!([wire::search_key(key)?, "asc", hex(limit.into()), after]))
+    Ok(json!([key, "asc", hex(limit.into()), after]))
 }
 
 fn hex(number: u64) -> Value {

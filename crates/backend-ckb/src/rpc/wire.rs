@@ -66,18 +66,55 @@ pub(super) struct Lookup {
     min_replace_fee: Option<wire::Capacity>,
 }
 
+/// The key of a search through a history. The node compares the filter's script as a whole.
 pub(super) fn search_key(key: &SearchKey) -> Result<Value, RpcError> {
-    script_expressible(&key.script)?;
+    let filter = match &key.other {
+        Some(other) => json!({ "script": script_json(other)? }),
+        None => Value::Null,
+    };
+    filtered(key, &filter)
+}
+
+/// The key of a search through live cells. The node takes the filter's script for the beginning of
+/// one; with its length it is the whole.
+pub(super) fn cell_search_key(key: &SearchKey) -> Result<Value, RpcError> {
+    let only = |number: u64| [number, number.saturating_add(1)].map(wire::Uint64::from);
+    let mut filter = serde_json::Map::new();
+    if let Some(other) = &key.other {
+        let length = other.args().raw_data().len().saturating_add(CODE_BYTES);
+        filter.insert("script".to_owned(), json!(script_json(other)?));
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
+        filter.insert("script_len_range".to_owned(), json!(only(length)));
+    }
+    if let Some((capacity, data)) = &key.contents {
+        filter.insert("output_capacity_range".to_owned(), json!(only(*capacity)));
+        filter.insert("output_data".to_owned(), json!(wire::JsonBytes::from_bytes(data.clone())));
+        filter.insert("output_data_filter_mode".to_owned(), json!("exact"));
+    }
+    let filter = if filter.is_empty() { Value::Null } else { Value::Object(filter) };
+    filtered(key, &filter)
+}
+
+/// Code hash and hash type, which the node counts to a script's length.
+const CODE_BYTES: usize = 33;
+
+fn filtered(key: &SearchKey, filter: &Value) -> Result<Value, RpcError> {
     let kind = match key.kind {
         GroupKind::Lock => "lock",
         GroupKind::Type => "type",
     };
     Ok(json!({
-        "script": wire::Script::from(key.script.clone()),
+        "script": script_json(&key.script)?,
         "script_type": kind,
         "script_search_mode": "exact",
         "with_data": true,
+        "filter": filter,
     }))
+}
+
+fn script_json(script: &Script) -> Result<wire::Script, RpcError> {
+    script_expressible(script)?;
+    Ok(wire::Script::from(script.clone()))
 }
 
 pub(super) fn tx_json(tx: &TransactionView) -> Result<wire::Transaction, RpcError> {
@@ -154,7 +191,7 @@ impl<T> Rows<T> {
 }
 
 impl CellRow {
-    /// The row as a cell, held to the script that was asked for.
+    /// The row as a cell, held to what was asked for.
     pub(super) fn read(self, key: &SearchKey) -> Result<IndexedCell, RpcError> {
         let data = self
             .output_data
@@ -164,22 +201,14 @@ impl CellRow {
             output: self.output.into(),
             data: data.into_bytes(),
         };
-        if !has_script(&cell.output, key) {
-            return Err(RpcError::Reply("a cell under another script".to_owned()));
+        if !key.fits(&cell) {
+            return Err(RpcError::Reply("a cell that was not asked for".to_owned()));
         }
         Ok(IndexedCell {
             cell,
             block_number: self.block_number.into(),
             tx_index: self.tx_index.into(),
         })
-    }
-}
-
-fn has_script(output: &CellOutput, key: &SearchKey) -> bool {
-    let same = |script: &Script| script.as_slice() == key.script.as_slice();
-    match key.kind {
-        GroupKind::Lock => same(&output.lock()),
-        GroupKind::Type => output.type_().to_opt().is_some_and(|script| same(&script)),
     }
 }
 

@@ -8,7 +8,7 @@ use perun_backend_ckb::dispute::{Job, Step, draft};
 use perun_backend_ckb::fees::replacement_fee;
 use perun_backend_ckb::money::{CKB, Made};
 use perun_backend_ckb::open::OpenedChannel;
-use perun_backend_ckb::rpc::{DevControl, Rpc, TransactionStatus};
+use perun_backend_ckb::rpc::TransactionStatus;
 use perun_backend_ckb::tx::Draft;
 use perun_channel::adjudicator::{Code, MAX_FEE_SLACK};
 

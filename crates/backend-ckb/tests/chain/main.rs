@@ -2,7 +2,10 @@
 
 mod exits;
 mod fees;
+mod junk;
+mod lies;
 mod owners;
 mod payouts;
+mod ransom;
 mod shared;
 mod world;

@@ -9,7 +9,7 @@ use perun_backend_ckb::open::{
     Assembly, Change, Contribution, Ending, OpenedChannel, Party, Terms, abort_open, assemble,
     default_reserves, is_abort,
 };
-use perun_backend_ckb::rpc::{Rpc, RpcError, TransactionStatus, View};
+use perun_backend_ckb::rpc::{RpcError, TransactionStatus, View};
 use perun_backend_ckb::tx::{Draft, Resolved};
 use perun_backend_ckb::wallet::{LockWitness, fill, sign_inputs};
 use perun_backend_ckb::{Error, Fault};
@@ -161,8 +161,10 @@ fn a_change_cell_below_its_own_size_is_refused() {
 #[test]
 fn a_reserve_missing_or_too_small_is_refused() {
     assert_eq!(spoiled(|_, _, bob| bob.reserves.clear()), fault(Fault::Reserves));
-    let small = spoiled(|_, _, bob| bob.reserves[0] = 60 * CKB);
-    assert!(matches!(small, Error::Verdict(_)), "{small}");
+    for small in [0, 60 * CKB, 61 * CKB, 200 * CKB] {
+        let refused = spoiled(|_, _, bob| bob.reserves[0] = small);
+        assert_eq!(refused, fault(Fault::Payout), "{small}");
+    }
 }
 
 /// The payout lock of a peer is part of every transaction by which we leave: whatever makes its

@@ -92,6 +92,8 @@ pub(crate) struct World {
     pub(crate) deployment: Deployment,
     pub(crate) coin: Asset,
     pub(crate) token: Asset,
+    /// Another token of the same program; whoever starts with some of one has as much of both.
+    pub(crate) second: Asset,
     _process: site::Process,
 }
 
@@ -162,17 +164,21 @@ impl World {
         let token_script = Script::new_builder()
             .code_hash(token_code.data_hash)
             .hash_type(hash_type)
-            .args(Bytes::from(issuer))
+            .args(Bytes::from(issuer.clone()))
             .build();
+        issuer[..32].fill(8);
+        let second_script = token_script.clone().as_builder().args(Bytes::from(issuer)).build();
         for Owned(lock, capacity, amount) in owned {
             let output = CellOutput::new_builder().capacity(capacity).lock(lock);
-            let (output, data) = if amount == 0 {
-                (output.build(), Bytes::new())
-            } else {
-                let data = Bytes::copy_from_slice(&amount.to_le_bytes());
-                (output.type_(Some(token_script.clone()).pack()).build(), data)
-            };
-            genesis = genesis.issue(output, data);
+            if amount == 0 {
+                genesis = genesis.issue(output.build(), Bytes::new());
+                continue;
+            }
+            let data = Bytes::copy_from_slice(&amount.to_le_bytes());
+            for script in [&token_script, &second_script] {
+                let output = output.clone().type_(Some(script.clone()).pack()).build();
+                genesis = genesis.issue(output, data.clone());
+            }
         }
         let genesis = genesis.build().unwrap();
         let code = |name: &str| {
@@ -186,11 +192,21 @@ impl World {
         let programs = (code("channel-type"), code("vault-lock"));
         let mut deployment = Deployment::new(genesis.block(), programs.0, programs.1).unwrap();
         let deps = vec![genesis.cell(token_name).unwrap().dep()];
+        let second = Token { script: second_script, deps: deps.clone() };
+        let second = deployment.add_token(second).unwrap();
         let token = deployment.add_token(Token { script: token_script, deps }).unwrap();
         let (chain, process) = site::start(&genesis);
         chain.mine(1).unwrap();
         deployment.check(&*chain).unwrap();
-        Self { chain, genesis, coin: deployment.coin(), deployment, token, _process: process }
+        Self {
+            chain,
+            genesis,
+            coin: deployment.coin(),
+            deployment,
+            token,
+            second,
+            _process: process,
+        }
     }
 
     pub(crate) fn person(&self, number: u8) -> Person {
@@ -216,7 +232,9 @@ impl World {
         assert!(page.next.is_none());
         page.rows.iter().fold((0, 0), |(capacity, amount), row| {
             let held: u64 = row.cell.output.capacity().into();
-            (capacity + held, amount + token_in(&row.cell).map_or(0, |(_, amount)| amount))
+            let token = self.token.ckb_type_hash().unwrap();
+            let units = token_in(&row.cell).filter(|(kind, _)| *kind == token);
+            (capacity + held, amount + units.map_or(0, |(_, amount)| amount))
         })
     }
 

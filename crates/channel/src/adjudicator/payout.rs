@@ -193,7 +193,8 @@ pub fn settlement_dues(
                 .map(|(row, token, _)| (token, balance(row, index)))
                 .filter(|(_, amount)| *amount != 0);
             let count = u64::try_from(amounts.clone().count()).map_err(|_| Code::Overflow)?;
-            let room = reserve.checked_div(count).unwrap_or(0);
+            // Rounded up: no shannon is left that would need a plain cell of its own.
+            let room = if count == 0 { 0 } else { reserve.div_ceil(count) };
             let tokens = amounts.map(|(token, amount)| TokenDue { token, amount, room }).collect();
             Ok(Due { capacity, tokens })
         })

@@ -137,6 +137,8 @@ struct Query {
     with_data: bool,
     grouped: bool,
     filter: wire::IndexerSearchKeyFilter,
+    /// The filter's script. A cell's may go on behind it, a touched cell's is exactly it.
+    other: Option<Script>,
 }
 
 impl Query {
@@ -158,6 +160,7 @@ impl Query {
             matching,
             with_data: key.with_data.unwrap_or(true),
             grouped: key.group_by_transaction.unwrap_or(false),
+            other: key.filter.as_ref().and_then(|filter| filter.script.clone()).map(Into::into),
             filter: key.filter.unwrap_or_default(),
         })
     }
@@ -166,6 +169,7 @@ impl Query {
         Search {
             script: &self.script,
             kind: self.kind,
+            other: self.other.as_ref(),
             matching: self.matching,
             order: page.order,
             after: page.after.as_deref(),
@@ -182,7 +186,7 @@ impl Query {
         let other = other.map(|script| raw(&script));
         let data = cell.mem_cell_data.clone().unwrap_or_default();
         let other_length = other.as_ref().map_or(0, Vec::len) as u64;
-        let wanted = filter.script.clone().map(|script| raw(&script.into()));
+        let wanted = self.other.as_ref().map(raw);
         wanted.is_none_or(|wanted| other.is_some_and(|other| other.starts_with(&wanted)))
             && within(filter.script_len_range.as_ref(), other_length)
             && within(filter.output_data_len_range.as_ref(), data.len() as u64)

@@ -69,6 +69,43 @@ pub(crate) fn cells_are_found_by_their_type(node: &dyn Node, genesis: &Genesis) 
     assert!(all_cells(node, &SearchKey::lock(script), 10).is_empty());
 }
 
+/// Under one lock: plain cells, and cells of two tokens, the arguments of one of which are the
+/// beginning of the other's.
+pub(crate) fn a_cell_is_found_by_all_that_is_known_of_it(node: &dyn Node, genesis: &Genesis) {
+    node.mine(1).unwrap();
+    let (issuer, user) = (Key::dev(false), Key::number(7));
+    let lock = user.lock(genesis);
+    fund(node, genesis, &user, 2);
+    let make = |amount| tokens(genesis, &issuer.lock(genesis), lock.clone(), amount);
+    let mut mint = Payment::new(vec![make(5), make(6), make(5)]);
+    mint.deps.push(genesis.cell("simple_udt").unwrap().dep());
+    let tx = mint.build(node, genesis, &issuer).unwrap();
+    commit(node, &tx);
+    let kind = tx.output(0).unwrap().type_().to_opt().unwrap();
+    let key = SearchKey::lock(lock.clone()).and(kind.clone());
+    let cells = |key: &SearchKey| -> Vec<_> {
+        all_cells(node, key, 1).into_iter().map(|it| it.cell).collect()
+    };
+    let minted = [0, 1, 2].map(|index| output_cell(&tx, index).unwrap());
+    assert_eq!(cells(&key), minted, "one row a page, and none of other types");
+    assert_eq!(cells(&SearchKey::type_(kind.clone()).and(lock.clone())), minted);
+    let capacity: u64 = minted[1].output.capacity().into();
+    let exact = key.clone().holding(capacity, minted[1].data.clone());
+    assert_eq!(cells(&exact), [minted[1].clone()]);
+    assert!(cells(&key.clone().holding(capacity - 1, minted[1].data.clone())).is_empty());
+    assert!(cells(&key.clone().holding(capacity, minted[1].data.slice(..15))).is_empty());
+    // The beginning of a script is another script.
+    let args = kind.args().raw_data();
+    let shorter = kind.as_builder().args(args.slice(..31)).build();
+    assert!(cells(&SearchKey::lock(lock.clone()).and(shorter.clone())).is_empty());
+    let history = |key: &SearchKey| node.transactions(key, None, 10).unwrap().rows.len();
+    assert_eq!(history(&key), 3);
+    assert_eq!(history(&SearchKey::lock(lock.clone()).and(shorter)), 0);
+    assert_eq!(history(&SearchKey::lock(lock)), 5);
+    let by_contents = node.transactions(&exact, None, 10);
+    assert!(matches!(by_contents, Err(RpcError::Misuse(_))), "{by_contents:?}");
+}
+
 pub(crate) fn every_touch_of_a_lock_is_listed(node: &dyn Node, genesis: &Genesis) {
     node.mine(1).unwrap();
     let user = Key::number(7);

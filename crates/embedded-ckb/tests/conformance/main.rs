@@ -79,6 +79,7 @@ conformance! {
     time_rules::a_header_dependency_is_on_the_best_chain,
     index_rules::cells_come_in_pages_oldest_first,
     index_rules::cells_are_found_by_their_type,
+    index_rules::a_cell_is_found_by_all_that_is_known_of_it,
     index_rules::every_touch_of_a_lock_is_listed,
     index_rules::the_index_follows_a_reorganisation,
     index_rules::the_pool_can_be_read,

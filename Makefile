@@ -1,8 +1,8 @@
 # The two commands to know: `make demo` shows the software at work, `make test` checks everything.
 # Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
 
-.PHONY: demo test fmt tidy lint docs unit toolchain scripts node lint-onchain costs real-node \
-        demo-embedded demo-real models again setup
+.PHONY: demo test fmt tidy lint docs unit xudt toolchain scripts node lint-onchain costs real-node \
+        demo-embedded demo-real models seeds mutants bench again setup
 
 CARGO  := cargo
 LOCKED := --locked
@@ -69,6 +69,18 @@ demo-embedded:
 
 models:
 	$(XTASK) models
+
+# Lives of two parties with losses, crashes and reorganisations.
+seeds:
+	$(CARGO) run $(LOCKED) --release --package perun-sim --example seeds -- 10000
+
+# Damaged transactions, more than 100,000, for the committed programs and the pure verdict.
+mutants:
+	$(CARGO) test $(LOCKED) --release --package perun-onchain-tests --features long --test chance
+
+# Fails if an update costs more than 1.15 times its signatures.
+bench:
+	$(CARGO) bench $(LOCKED) --package perun-channel --bench full_update
 
 costs:
 	$(XTASK) costs --check

@@ -174,7 +174,8 @@ impl<'a> Purse<'a> {
         Err(Error::TooLarge { size: 0, cycles: fee.cycles })
     }
 
-    /// Signs what the spent cells are proven to hold, and asks the node for the cycles. The fee must be right for them too.
+    /// Signs, once the spent cells are proven to hold what we believe, and asks the node for the
+    /// cycles. The fee must be right for them too.
     fn finish(&self, unsigned: &Resolved, paid: u64, fee: Fee) -> Result<(Resolved, u64), Retry> {
         unsigned.prove(self.rpc)?;
         let witnesses = sign_inputs(self.wallet, unsigned)?;

@@ -135,8 +135,8 @@ impl Dues {
                 continue;
             };
             let capacity = u128::from(cell.capacity);
-            // A cell with data, or of a type that the payee is not owed, may be worthless to it. Token
-            // cells are exactly that where anything is owed: the court has looked at them.
+            // A cell with data, or of a type that the payee is not owed, may be worthless to it.
+            // Token cells are just that where anything is owed: the court has looked at them.
             match cell.kind {
                 None if cell.data_length == 0 => {
                     account.received = add(account.received, capacity)?;

@@ -1,7 +1,7 @@
 //! One list of rules, run on every implementation of a CKB node.
 //!
-//! The embedded chain in the process, the same over HTTP and, with the feature `real-node-tests`, the
-//! real node: whatever holds on one must hold on all. Each rule has a chain of its own.
+//! The embedded chain in the process, the same over HTTP and, with the feature `real-node-tests`,
+//! the real node: whatever holds on one must hold on all. Each rule has a chain of its own.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -8,13 +8,13 @@
 //! |---|---|
 //! | W1, W7, W8, W9, W11–W18, W21, W22, W28, W30, W32–W34 | tests named after them in this crate |
 //! | W2 | here, and `together` with all tricks at once |
-//! | W5 unsigned locked entries | here: not admitted; signed all the same: `w05` in `perun-channel` |
-//! | W10 rows of other ledgers | `w10`: carried and summed, never paid; more comes with those ledgers |
+//! | W5 unsigned locked entries | not admitted; signed all the same: `w05` in `perun-channel` |
+//! | W10 rows of other ledgers | `w10`: carried and summed, never paid |
 //! | W19 permissionless actions | every healthy transaction is submitted by a stranger |
 //! | W20 batching, W36 defence in one place | tests named after them in this crate |
 //! | W24 size of cells | `CHANNEL_DATA_LENGTH`, and the cost tables |
 //! | W31 flags that default to true | `w31`: integers, one spelling; W33 DER likewise |
-//! | W20, W25–W27, W35 the client | tests named after them in `perun-backend-ckb` and `perun-protocol` |
+//! | W20, W25–W27, W35 the client | `w20` to `w35` in `perun-backend-ckb` and `perun-protocol` |
 //! | W29 encoders that disagree | `w29` in `perun-channel`: the vectors |
 //! | W3, W4, W6, W23 virtual channels | not in this script |
 

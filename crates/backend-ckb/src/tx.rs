@@ -2,9 +2,9 @@
 //! cells.
 //!
 //! A [`Draft`] is what a channel needs, without fee and change; [`crate::balance::balance`]
-//! completes it from a wallet's cells. Only [`Resolved::read`] and [`Resolved::prove`] ask a
-//! node. The invariant: inputs, outputs and witnesses that a draft already has keep their places when it is
-//! completed.
+//! completes it from a wallet's cells. Only [`Resolved::read`] and [`Resolved::prove`] ask a node.
+//! The invariant: inputs, outputs and witnesses that a draft already has keep their places when it
+//! is completed.
 
 use crate::Error;
 use crate::deployment::Deployment;

@@ -6,8 +6,8 @@
 //! settlement that left the row behind. What the verdict keeps for rows that were left is the rent
 //! of the channel cell and their vaults, shared in proportion to the reserves above
 //! [`MIN_RESERVE`]; so vaults must hold enough. The invariant: with these vaults, and reserves that
-//! [`checked_vaults`] does not refuse, every payee's dues cover its cells in every order of settling
-//! the rows.
+//! [`checked_vaults`] does not refuse, every payee's dues cover its cells in every order of
+//! settling the rows.
 
 use crate::Error;
 use crate::deployment::Deployment;

@@ -8,8 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use common::{Dice, id, identity};
-use perun_wire::tcp::{Clock, DialFailure, Inbox, Network, NetworkEvent};
-use perun_wire::{Event, Expect, Receipt, SendRefusal, Time, WINDOW_MESSAGES, WireError};
+use perun_wire::tcp::{Clock, DialFailure, Inbox, MAX_PEERS, Network, NetworkEvent};
+use perun_wire::{Event, Expect, PeerId, Receipt, SendRefusal, Time, WINDOW_MESSAGES, WireError};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -26,9 +26,13 @@ struct Node {
 
 impl Node {
     fn start(n: u8, admit: Expect) -> Self {
+        Self::with_clock(n, admit, clock())
+    }
+
+    fn with_clock(n: u8, admit: Expect, clock: Clock) -> Self {
         let mut dice = Dice(u64::from(n));
         let entropy = Box::new(move || dice.bytes());
-        let (network, inbox) = Network::start(identity(n), admit, entropy, clock());
+        let (network, inbox) = Network::start(identity(n), admit, entropy, clock);
         Self { network, inbox }
     }
 
@@ -161,4 +165,28 @@ fn a_dial_that_fails_says_why() {
     let NetworkEvent::DialFailed { reason, .. } = alice.next() else { panic!("no failure") };
     assert!(matches!(reason, DialFailure::Socket(_)));
     alice.network.shutdown();
+}
+
+#[test]
+fn strangers_that_went_away_make_room_and_a_pinned_peer_keeps_its_messages() {
+    let victim = Node::start(1, Expect::Anyone);
+    let (bob, carol) = (Node::start(2, Expect::Anyone), Node::start(3, Expect::Anyone));
+    let address = victim.listen();
+    victim.network.pin(id(2));
+    victim.network.send(id(2), b"kept".to_vec()).unwrap();
+    for number in 0..MAX_PEERS {
+        // As after a stranger that asked for a channel and left before it read the refusal.
+        let mut stranger = [77; 32];
+        stranger[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        victim.network.send(PeerId(stranger), vec![1]).unwrap();
+    }
+    carol.network.dial(id(1), address).unwrap();
+    carol.wait_connected();
+    victim.network.send(id(3), b"new".to_vec()).unwrap();
+    assert_eq!(carol.wait_message().1, b"new");
+    bob.network.dial(id(1), address).unwrap();
+    assert_eq!(bob.wait_message().1, b"kept");
+    for node in [victim, bob, carol] {
+        node.network.shutdown();
+    }
 }

@@ -27,17 +27,14 @@ use crate::{
 };
 
 pub use inbox::Inbox;
-use peers::Peer;
+pub use peers::{MAX_PEERS, MAX_PINS};
+use peers::{Peer, Table};
 
 /// The most connections at once, each with two threads of small stacks.
 pub const MAX_CONNECTIONS: usize = 512;
 
 /// The most handshakes at once: strangers can occupy these and no more.
 pub const MAX_HANDSHAKES: usize = 64;
-
-/// The most peers with a session, connected or not. Beyond it, sessions that keep nothing are
-/// forgotten first.
-pub const MAX_PEERS: usize = 2048;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one frame may take to leave.
@@ -101,7 +98,7 @@ struct Shared {
     entropy: Mutex<Entropy>,
     clock: Clock,
     events: mpsc::Sender<inbox::Letter>,
-    peers: Mutex<BTreeMap<PeerId, Arc<Peer>>>,
+    peers: Mutex<Table>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     sockets: Mutex<BTreeMap<u64, TcpStream>>,
     listeners: Mutex<Vec<SocketAddr>>,
@@ -147,8 +144,15 @@ impl Network {
         Ok(local)
     }
 
-    /// Dials a peer once, in the background. A failure arrives in the inbox.
+    /// Names a peer that matters, connected or not: strangers never push out its session.
+    /// The last [`MAX_PINS`] that were named count.
+    pub fn pin(&self, peer: PeerId) {
+        lock(&self.shared.peers).pin(peer);
+    }
+
+    /// Dials a peer once, in the background, and pins it. A failure arrives in the inbox.
     pub fn dial(&self, peer: PeerId, address: SocketAddr) -> io::Result<()> {
+        self.pin(peer);
         let shared = self.shared.clone();
         self.shared.spawn("perun-dial", move || {
             if let Err(reason) = dial_once(&shared, peer, address) {
@@ -167,7 +171,7 @@ impl Network {
 
     /// Tells the peer that everything up to this message is safe with us.
     pub fn acknowledge(&self, peer: PeerId, receipt: Receipt) {
-        let peer = lock(&self.shared.peers).get(&peer).cloned();
+        let peer = lock(&self.shared.peers).get(peer);
         if let Some(peer) = peer {
             peer.lock().session.acknowledge(receipt);
             peer.wake();
@@ -176,7 +180,7 @@ impl Network {
 
     /// Says goodbye to a peer and closes its connection.
     pub fn disconnect(&self, peer: PeerId) {
-        let peer = lock(&self.shared.peers).get(&peer).cloned();
+        let peer = lock(&self.shared.peers).get(peer);
         if let Some(peer) = peer {
             peer.lock().session.say_goodbye(Goodbye::Closing);
             peer.wake();
@@ -200,9 +204,7 @@ impl Network {
             for socket in lock(&self.shared.sockets).values() {
                 let _ = socket.shutdown(Shutdown::Both);
             }
-            for peer in lock(&self.shared.peers).values() {
-                peer.wake();
-            }
+            lock(&self.shared.peers).wake_all();
             let Some(thread) = lock(&self.shared.threads).pop() else { break };
             let _ = thread.join();
         }
@@ -235,21 +237,11 @@ impl Shared {
 
     /// The session with a peer, made if there is none; `None` if there is no room for it.
     fn peer(&self, id: PeerId) -> Option<Arc<Peer>> {
-        let mut peers = lock(&self.peers);
-        if let Some(peer) = peers.get(&id) {
-            return Some(peer.clone());
-        }
-        if peers.len() >= MAX_PEERS {
-            // Elsewhere held sessions, connected ones and those that keep messages stay.
-            let idle = |peer: &Arc<Peer>| Arc::strong_count(peer) == 1 && peer.is_idle();
-            let idle = peers.iter().find(|(_, peer)| idle(peer)).map(|(id, _)| *id);
-            peers.remove(&idle?);
-        }
-        let mut incarnation = [0; 16];
-        incarnation.iter_mut().zip(self.fresh()).for_each(|(to, from)| *to = from);
-        let peer = Arc::new(Peer::new(id, Incarnation(incarnation)));
-        peers.insert(id, peer.clone());
-        Some(peer)
+        lock(&self.peers).get_or_make(id, || {
+            let mut incarnation = [0; 16];
+            incarnation.iter_mut().zip(self.fresh()).for_each(|(to, from)| *to = from);
+            Incarnation(incarnation)
+        })
     }
 
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -39,6 +39,8 @@ pub trait Post: Send {
     fn acknowledge(&mut self, peer: PeerId, receipt: Receipt);
     /// Ends the connection to a peer that does not read.
     fn hang_up(&mut self, peer: PeerId);
+    /// Strangers must not push out this peer: we have a channel with it.
+    fn keep(&mut self, _: PeerId) {}
 }
 
 struct Seat {

@@ -370,6 +370,10 @@ impl Post for Wires {
         self.network.disconnect(peer);
     }
 
+    fn keep(&mut self, peer: PeerId) {
+        self.network.pin(peer);
+    }
+
     fn acknowledge(&mut self, peer: PeerId, receipt: Receipt) {
         self.network.acknowledge(peer, receipt);
     }

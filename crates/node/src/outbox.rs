@@ -6,25 +6,37 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use perun_wire::PeerId;
+use perun_wire::{PeerId, WINDOW_BYTES};
 
 use crate::Post;
 
 /// How many messages wait for one peer beside its window: a few for each of its channels.
 pub(crate) const MAX_UNSENT: usize = 1_024;
 
+/// How many bytes wait for one peer beside its window: as many as the window holds, which is a few
+/// kilobytes for each of [`MAX_UNSENT`]. The longest messages alone would come to a gigabyte.
+pub(crate) const MAX_UNSENT_BYTES: usize = WINDOW_BYTES;
+
 /// What waits for the peers' windows.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    waiting: BTreeMap<PeerId, VecDeque<Vec<u8>>>,
+    waiting: BTreeMap<PeerId, Queue>,
+}
+
+/// What waits for one peer.
+#[derive(Default)]
+struct Queue {
+    messages: VecDeque<Vec<u8>>,
+    bytes: usize,
 }
 
 impl Outbox {
     /// Sends after everything that waits for the peer, or lets it wait.
     pub(crate) fn send(&mut self, post: &mut dyn Post, peer: PeerId, payload: Vec<u8>) {
         let queue = self.waiting.entry(peer).or_default();
-        queue.push_back(payload);
-        if queue.len() > MAX_UNSENT {
+        queue.bytes = queue.bytes.saturating_add(payload.len());
+        queue.messages.push_back(payload);
+        if queue.messages.len() > MAX_UNSENT || queue.bytes > MAX_UNSENT_BYTES {
             self.waiting.remove(&peer);
             post.hang_up(peer);
             return;
@@ -41,12 +53,13 @@ impl Outbox {
 }
 
 /// Hands over what fits into this peer's window; whether that was everything.
-fn flush(post: &mut dyn Post, peer: PeerId, queue: &mut VecDeque<Vec<u8>>) -> bool {
-    while let Some(payload) = queue.front() {
+fn flush(post: &mut dyn Post, peer: PeerId, queue: &mut Queue) -> bool {
+    while let Some(payload) = queue.messages.front() {
         if !post.send(peer, payload) {
             return false;
         }
-        queue.pop_front();
+        queue.bytes = queue.bytes.saturating_sub(payload.len());
+        queue.messages.pop_front();
     }
     true
 }
@@ -105,6 +118,22 @@ mod tests {
         }
         assert!(post.hung_up.is_empty());
         outbox.send(&mut post, PEER, vec![1]);
+        assert_eq!(post.hung_up, [PEER]);
+        assert!(outbox.waiting.is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_a_peer_is_bounded_in_bytes_too() {
+        const MESSAGE: usize = MAX_UNSENT_BYTES / 4;
+        let (mut outbox, mut post) = (Outbox::default(), Window::default());
+        for _ in 0..4 {
+            outbox.send(&mut post, PEER, vec![0; MESSAGE]);
+        }
+        post.room = 1;
+        outbox.flush(&mut post);
+        outbox.send(&mut post, PEER, vec![0; MESSAGE]);
+        assert!(post.hung_up.is_empty(), "what has left no longer counts");
+        outbox.send(&mut post, PEER, vec![0]);
         assert_eq!(post.hung_up, [PEER]);
         assert!(outbox.waiting.is_empty());
     }

@@ -5,11 +5,17 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::{Dice, id, identity};
-use perun_wire::tcp::{Clock, DialFailure, Inbox, Network, NetworkEvent};
-use perun_wire::{Event, Expect, Receipt, SendRefusal, Time, WINDOW_MESSAGES, WireError};
+use perun_wire::tcp::{
+    Clock, DialFailure, Inbox, MAX_HANDSHAKES, MAX_PEERS, Network, NetworkEvent,
+};
+use perun_wire::{
+    Event, Expect, HANDSHAKE_MS_MAX, PeerId, Receipt, SendRefusal, Time, WINDOW_MESSAGES, WireError,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -26,9 +32,13 @@ struct Node {
 
 impl Node {
     fn start(n: u8, admit: Expect) -> Self {
+        Self::with_clock(n, admit, clock())
+    }
+
+    fn with_clock(n: u8, admit: Expect, clock: Clock) -> Self {
         let mut dice = Dice(u64::from(n));
         let entropy = Box::new(move || dice.bytes());
-        let (network, inbox) = Network::start(identity(n), admit, entropy, clock());
+        let (network, inbox) = Network::start(identity(n), admit, entropy, clock);
         Self { network, inbox }
     }
 
@@ -54,6 +64,20 @@ impl Node {
             }
         }
     }
+}
+
+/// A socket that got as far as an exchange of greetings, and so is in its handshake there.
+fn greeted(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"PERUNW\x00\x01\x00\x01").unwrap();
+    stream.read_exact(&mut [0; 10]).unwrap();
+    stream
+}
+
+/// Whether the other end closed a socket over which it had no more to say.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    matches!(stream.read(&mut [0; 1]), Ok(0))
 }
 
 /// Sends a thousand numbered messages and takes a thousand, in one thread.
@@ -161,4 +185,61 @@ fn a_dial_that_fails_says_why() {
     let NetworkEvent::DialFailed { reason, .. } = alice.next() else { panic!("no failure") };
     assert!(matches!(reason, DialFailure::Socket(_)));
     alice.network.shutdown();
+}
+
+#[test]
+fn idle_sockets_keep_neither_our_dials_from_going_out_nor_other_peers_from_coming_in() {
+    let (victim, bob) = (Node::start(1, Expect::Anyone), Node::start(2, Expect::Anyone));
+    let carol = Node::start(3, Expect::Anyone);
+    let address = victim.listen();
+    let mut idle: Vec<_> = (0..MAX_HANDSHAKES).map(|_| greeted(address)).collect();
+    victim.network.dial(id(2), bob.listen()).unwrap();
+    let event = victim.next();
+    assert!(matches!(event, NetworkEvent::Session { event: Event::Connected, .. }), "{event:?}");
+    carol.network.dial(id(1), address).unwrap();
+    let event = carol.next();
+    assert!(matches!(event, NetworkEvent::Session { event: Event::Connected, .. }), "{event:?}");
+    assert!(is_closed(&mut idle[0]), "the oldest made way");
+    for node in [victim, bob, carol] {
+        node.network.shutdown();
+    }
+}
+
+#[test]
+fn a_handshake_that_trickles_is_closed_when_its_time_is_over() {
+    let time = Arc::new(AtomicU64::new(0));
+    let late = time.clone();
+    let clock = Box::new(move || Time(time.load(Ordering::SeqCst)));
+    let bob = Node::with_clock(2, Expect::Anyone, clock);
+    let mut slow = greeted(bob.listen());
+    slow.write_all(&[1]).unwrap();
+    late.store(HANDSHAKE_MS_MAX, Ordering::SeqCst);
+    // Wakes the reader, which would wait for the 30 bytes that are missing.
+    slow.write_all(&[2]).unwrap();
+    assert!(is_closed(&mut slow));
+    bob.network.shutdown();
+}
+
+#[test]
+fn strangers_that_went_away_make_room_and_a_pinned_peer_keeps_its_messages() {
+    let victim = Node::start(1, Expect::Anyone);
+    let (bob, carol) = (Node::start(2, Expect::Anyone), Node::start(3, Expect::Anyone));
+    let address = victim.listen();
+    victim.network.pin(id(2));
+    victim.network.send(id(2), b"kept".to_vec()).unwrap();
+    for number in 0..MAX_PEERS {
+        // As after a stranger that asked for a channel and left before it read the refusal.
+        let mut stranger = [77; 32];
+        stranger[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        victim.network.send(PeerId(stranger), vec![1]).unwrap();
+    }
+    carol.network.dial(id(1), address).unwrap();
+    carol.wait_connected();
+    victim.network.send(id(3), b"new".to_vec()).unwrap();
+    assert_eq!(carol.wait_message().1, b"new");
+    bob.network.dial(id(1), address).unwrap();
+    assert_eq!(bob.wait_message().1, b"kept");
+    for node in [victim, bob, carol] {
+        node.network.shutdown();
+    }
 }

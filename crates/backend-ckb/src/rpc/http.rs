@@ -8,7 +8,9 @@
 use super::{
     BlockId, Cell, ChainIdentity, Cursor, DevControl, FEE_RATE_MIN, IndexedCell,
     MEDIAN_TIME_MAJORITY, PAGE_LIMIT_MAX, Page, Rpc, RpcError, SearchKey, Touch, TransactionLookup,
-    View, transport::Transport, wire,
+    View,
+    transport::{Length, Transport},
+    wire,
 };
 use ckb_jsonrpc_types as json;
 use ckb_types::{
@@ -45,7 +47,7 @@ impl HttpRpc {
 
     /// A call that the trait does not have. The parameters are a JSON array.
     pub fn raw(&self, method: &str, params: &Value) -> Result<Value, RpcError> {
-        self.transport.call(method, params)
+        self.transport.call_for(Length::Block, method, params)
     }
 
     fn header(&self, method: &str, key: Value) -> Result<Option<HeaderView>, RpcError> {
@@ -54,7 +56,8 @@ impl HttpRpc {
     }
 
     fn block(&self, method: &str, key: Value) -> Result<Option<BlockView>, RpcError> {
-        let block: Option<json::BlockView> = self.transport.call(method, &json!([key]))?;
+        let block: Option<json::BlockView> =
+            self.transport.call_for(Length::Block, method, &json!([key]))?;
         Ok(block.map(wire::block))
     }
 }
@@ -107,14 +110,15 @@ impl Rpc for HttpRpc {
 
     fn transaction(&self, hash: &Byte32) -> Result<TransactionLookup, RpcError> {
         let lookup: wire::Lookup =
-            self.transport.call("get_transaction", &json!([hash_json(hash)]))?;
+            self.transport.call_for(Length::Block, "get_transaction", &json!([hash_json(hash)]))?;
         lookup.read(hash)
     }
 
     fn live_cell(&self, out_point: &OutPoint, view: View) -> Result<Option<Cell>, RpcError> {
         let point = json::OutPoint::from(out_point.clone());
         let params = json!([point, true, view == View::WithPool]);
-        wire::live_cell(out_point, self.transport.call("get_live_cell", &params)?)
+        let cell = self.transport.call_for(Length::Block, "get_live_cell", &params)?;
+        wire::live_cell(out_point, cell)
     }
 
     fn cells(
@@ -124,7 +128,8 @@ impl Rpc for HttpRpc {
         limit: u32,
     ) -> Result<Page<IndexedCell>, RpcError> {
         let params = page_params(wire::cell_search_key(key)?, after, limit)?;
-        let rows: wire::Rows<wire::CellRow> = self.transport.call("get_cells", &params)?;
+        let rows: wire::Rows<wire::CellRow> =
+            self.transport.call_for(Length::List, "get_cells", &params)?;
         rows.page(limit, |row| row.read(key))
     }
 
@@ -136,7 +141,8 @@ impl Rpc for HttpRpc {
     ) -> Result<Page<Touch>, RpcError> {
         key.check_history()?;
         let params = page_params(wire::search_key(key)?, after, limit)?;
-        let rows: wire::Rows<wire::TouchRow> = self.transport.call("get_transactions", &params)?;
+        let rows: wire::Rows<wire::TouchRow> =
+            self.transport.call_for(Length::List, "get_transactions", &params)?;
         rows.page(limit, |row| Ok(row.into()))
     }
 
@@ -152,7 +158,8 @@ impl Rpc for HttpRpc {
             pending: Vec<H256>,
             proposed: Vec<H256>,
         }
-        let pool: Pool = self.transport.call("get_raw_tx_pool", &json!([false]))?;
+        let pool: Pool =
+            self.transport.call_for(Length::List, "get_raw_tx_pool", &json!([false]))?;
         Ok(pool.pending.into_iter().chain(pool.proposed).map(Into::into).collect())
     }
 
@@ -228,7 +235,8 @@ impl HttpRpc {
     fn fresh_template(&self) -> Result<Value, RpcError> {
         let start = Instant::now();
         self.poll("the block template did not follow the tip", || {
-            let template: Value = self.transport.call("get_block_template", &json!([]))?;
+            let template: Value =
+                self.transport.call_for(Length::Block, "get_block_template", &json!([]))?;
             let plan: Plan = serde_json::from_value(template.clone())
                 .map_err(|error| RpcError::Reply(format!("get_block_template: {error}")))?;
             let tip = self.tip_header()?.hash();
@@ -352,15 +360,22 @@ mod tests {
 
     /// A node that answers its first call with this result, whatever was asked.
     fn node_that_says(result: &Value) -> HttpRpc {
+        node_that_writes(&result.to_string())
+    }
+
+    /// The same, with a result that need not be JSON.
+    fn node_that_writes(result: &str) -> HttpRpc {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let body = json!({ "jsonrpc": "2.0", "id": 0, "result": result }).to_string();
+        let body = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{result}}}"#);
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 4_096];
             let _ = stream.read(&mut request).unwrap();
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-            stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).unwrap();
+            // Whoever does not read to the end closes first.
+            let _ = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
+            let _ = stream.read(&mut request);
         });
         HttpRpc::new(&url).unwrap()
     }
@@ -413,5 +428,32 @@ mod tests {
             let answer = node_that_says(&reply).tip_header();
             assert!(matches!(answer, Err(RpcError::Reply(_))), "{answer:?}");
         }
+    }
+
+    #[test]
+    fn a_result_of_another_type_is_refused_before_its_rest_is_read() {
+        // Whoever builds a tree of everything first stumbles over the end, which is no JSON.
+        let calls: [fn(&HttpRpc) -> Option<RpcError>; 3] = [
+            |rpc| rpc.tip_header().err(),
+            |rpc| rpc.block_by_number(1).err(),
+            |rpc| rpc.pool().err(),
+        ];
+        for call in calls {
+            let answer = call(&node_that_writes("[[[[0,0,0 and so on"));
+            let Some(RpcError::Reply(text)) = answer else { panic!("{answer:?}") };
+            assert!(text.contains("invalid type"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reply_has_the_length_of_what_was_asked_for_or_is_not_read() {
+        let long = |bytes: usize| format!("\"{}\"", "0".repeat(bytes));
+        let refused = |result: String, call: fn(&HttpRpc) -> Option<RpcError>| {
+            let answer = call(&node_that_writes(&result));
+            matches!(answer, Some(RpcError::Transport(_)))
+        };
+        assert!(refused(long(256 << 10), |rpc| rpc.tip_header().err()));
+        assert!(refused(long(8 << 20), |rpc| rpc.block_by_number(1).err()));
+        assert!(!refused(long(1 << 20), |rpc| rpc.block_by_number(1).err()), "wrong, but read");
     }
 }

@@ -6,49 +6,43 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use super::{
-    DialFailure, MAX_HANDSHAKES, NetworkEvent, STACK_BYTES, Shared, WRITE_MS_MAX, lock, peers::Peer,
-};
+use super::{DialFailure, NetworkEvent, STACK_BYTES, Shared, WRITE_MS_MAX, peers::Peer};
 use crate::{Connection, Event, Handshake, Time, WireError};
 
 const READ_BYTES: usize = 16 << 10;
 
-/// Runs a connection to its end. An error means that it never came to be.
+/// Runs the connection that holds this place to its end, and gives the place back. An error means
+/// that it never came to be.
 pub(super) fn run(
     shared: &Arc<Shared>,
     stream: &TcpStream,
+    place: u64,
     start: impl FnOnce([u8; 32], Time) -> Result<Handshake, WireError>,
 ) -> Result<(), DialFailure> {
-    let key = shared.register(stream).ok_or(DialFailure::NoRoom)?;
-    let done = greet_and_talk(shared, stream, start);
+    let done = greet_and_talk(shared, stream, place, start);
     let _ = stream.shutdown(Shutdown::Both);
-    lock(&shared.sockets).remove(&key);
+    shared.leave(place);
     done
 }
 
 fn greet_and_talk(
     shared: &Arc<Shared>,
     stream: &TcpStream,
+    place: u64,
     start: impl FnOnce([u8; 32], Time) -> Result<Handshake, WireError>,
 ) -> Result<(), DialFailure> {
     let socket = |error: io::Error| DialFailure::Socket(error.kind());
     stream.set_nodelay(true).map_err(socket)?;
-    let others = shared.handshakes.fetch_add(1, Ordering::SeqCst);
-    let greeted = if others < MAX_HANDSHAKES {
-        start(shared.fresh(), shared.now())
-            .map_err(DialFailure::Wire)
-            .and_then(|handshake| greet(shared, stream, handshake))
-    } else {
-        Err(DialFailure::NoRoom)
-    };
-    shared.handshakes.fetch_sub(1, Ordering::SeqCst);
-    let connection = greeted?;
+    let handshake = start(shared.fresh(), shared.now()).map_err(DialFailure::Wire)?;
+    let connection = greet(shared, stream, handshake)?;
     stream.set_read_timeout(None).map_err(socket)?;
     let id = connection.peer();
+    if !shared.greeted(place, id) {
+        return Err(DialFailure::NoRoom);
+    }
     let peer = shared.peer(id).filter(|peer| peer.has_room()).ok_or(DialFailure::NoRoom)?;
     let generation = attach(shared, &peer, connection).map_err(DialFailure::Wire)?;
     let writer = start_writer(shared, &peer, generation, stream).map_err(socket);

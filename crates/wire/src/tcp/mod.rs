@@ -4,18 +4,19 @@
 //! nothing about the protocol; clock and entropy are its owner's. The invariant: a slow, silent or
 //! greedy peer occupies its own two threads, its own window and nothing else. No lock is held while
 //! a socket is read or written, and everything that can pile up (connections, handshakes, peers,
-//! undelivered events) has a limit.
+//! undelivered events) has a limit. Strangers that reach one push out strangers: neither our own
+//! dials nor the peers that the owner named ([`Network::pin`]).
 //!
 //! It dials once when asked; when to dial again is the owner's decision.
 
 mod connection;
 mod inbox;
 mod peers;
+mod places;
 
 use core::fmt;
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
@@ -27,17 +28,12 @@ use crate::{
 };
 
 pub use inbox::Inbox;
-use peers::Peer;
-
-/// The most connections at once, each with two threads of small stacks.
-pub const MAX_CONNECTIONS: usize = 512;
-
-/// The most handshakes at once: strangers can occupy these and no more.
-pub const MAX_HANDSHAKES: usize = 64;
-
-/// The most peers with a session, connected or not. Beyond it, sessions that keep nothing are
-/// forgotten first.
-pub const MAX_PEERS: usize = 2048;
+pub use peers::{MAX_PEERS, MAX_PINS};
+use peers::{Peer, Table};
+use places::Places;
+pub use places::{
+    MAX_CONNECTIONS, MAX_DIALS, MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS, MAX_STRANGERS,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one frame may take to leave.
@@ -79,7 +75,8 @@ pub enum DialFailure {
     Socket(io::ErrorKind),
     /// The protocol refused.
     Wire(WireError),
-    /// [`MAX_CONNECTIONS`] are in use, or the network is stopping.
+    /// [`MAX_CONNECTIONS`] are in use, [`MAX_DIALS`] are in their handshake, or the network is
+    /// stopping.
     NoRoom,
 }
 
@@ -101,12 +98,11 @@ struct Shared {
     entropy: Mutex<Entropy>,
     clock: Clock,
     events: mpsc::Sender<inbox::Letter>,
-    peers: Mutex<BTreeMap<PeerId, Arc<Peer>>>,
+    peers: Mutex<Table>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    sockets: Mutex<BTreeMap<u64, TcpStream>>,
+    /// Locked before `peers` by whoever needs both.
+    places: Mutex<Places<TcpStream>>,
     listeners: Mutex<Vec<SocketAddr>>,
-    next_socket: AtomicUsize,
-    handshakes: AtomicUsize,
     stopping: AtomicBool,
 }
 
@@ -128,10 +124,8 @@ impl Network {
             events,
             peers: Mutex::default(),
             threads: Mutex::default(),
-            sockets: Mutex::default(),
+            places: Mutex::default(),
             listeners: Mutex::default(),
-            next_socket: AtomicUsize::new(0),
-            handshakes: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         };
         (Self { shared: Arc::new(shared) }, Inbox::new(inbox))
@@ -147,8 +141,16 @@ impl Network {
         Ok(local)
     }
 
-    /// Dials a peer once, in the background. A failure arrives in the inbox.
+    /// Names a peer that matters, connected or not: strangers never push out its session nor its
+    /// connection. The last [`MAX_PINS`] that were named count.
+    pub fn pin(&self, peer: PeerId) {
+        lock(&self.shared.peers).pin(peer);
+        lock(&self.shared.places).name(peer);
+    }
+
+    /// Dials a peer once, in the background, and pins it. A failure arrives in the inbox.
     pub fn dial(&self, peer: PeerId, address: SocketAddr) -> io::Result<()> {
+        self.pin(peer);
         let shared = self.shared.clone();
         self.shared.spawn("perun-dial", move || {
             if let Err(reason) = dial_once(&shared, peer, address) {
@@ -167,7 +169,7 @@ impl Network {
 
     /// Tells the peer that everything up to this message is safe with us.
     pub fn acknowledge(&self, peer: PeerId, receipt: Receipt) {
-        let peer = lock(&self.shared.peers).get(&peer).cloned();
+        let peer = lock(&self.shared.peers).get(peer);
         if let Some(peer) = peer {
             peer.lock().session.acknowledge(receipt);
             peer.wake();
@@ -176,7 +178,7 @@ impl Network {
 
     /// Says goodbye to a peer and closes its connection.
     pub fn disconnect(&self, peer: PeerId) {
-        let peer = lock(&self.shared.peers).get(&peer).cloned();
+        let peer = lock(&self.shared.peers).get(peer);
         if let Some(peer) = peer {
             peer.lock().session.say_goodbye(Goodbye::Closing);
             peer.wake();
@@ -186,7 +188,7 @@ impl Network {
     /// How many connections there are, with those in their handshake.
     #[must_use]
     pub fn connections(&self) -> usize {
-        lock(&self.shared.sockets).len()
+        lock(&self.shared.places).len()
     }
 
     /// Closes everything and waits for all threads. What was not acknowledged is forgotten.
@@ -197,12 +199,8 @@ impl Network {
             drop(TcpStream::connect_timeout(&address, CONNECT_TIMEOUT));
         }
         loop {
-            for socket in lock(&self.shared.sockets).values() {
-                let _ = socket.shutdown(Shutdown::Both);
-            }
-            for peer in lock(&self.shared.peers).values() {
-                peer.wake();
-            }
+            lock(&self.shared.places).close_all();
+            lock(&self.shared.peers).wake_all();
             let Some(thread) = lock(&self.shared.threads).pop() else { break };
             let _ = thread.join();
         }
@@ -235,21 +233,11 @@ impl Shared {
 
     /// The session with a peer, made if there is none; `None` if there is no room for it.
     fn peer(&self, id: PeerId) -> Option<Arc<Peer>> {
-        let mut peers = lock(&self.peers);
-        if let Some(peer) = peers.get(&id) {
-            return Some(peer.clone());
-        }
-        if peers.len() >= MAX_PEERS {
-            // Elsewhere held sessions, connected ones and those that keep messages stay.
-            let idle = |peer: &Arc<Peer>| Arc::strong_count(peer) == 1 && peer.is_idle();
-            let idle = peers.iter().find(|(_, peer)| idle(peer)).map(|(id, _)| *id);
-            peers.remove(&idle?);
-        }
-        let mut incarnation = [0; 16];
-        incarnation.iter_mut().zip(self.fresh()).for_each(|(to, from)| *to = from);
-        let peer = Arc::new(Peer::new(id, Incarnation(incarnation)));
-        peers.insert(id, peer.clone());
-        Some(peer)
+        lock(&self.peers).get_or_make(id, || {
+            let mut incarnation = [0; 16];
+            incarnation.iter_mut().zip(self.fresh()).for_each(|(to, from)| *to = from);
+            Incarnation(incarnation)
+        })
     }
 
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
@@ -263,15 +251,30 @@ impl Shared {
         Ok(())
     }
 
-    /// Registers a socket so that a shutdown can close it; `None` when there is no room.
-    fn register(&self, stream: &TcpStream) -> Option<u64> {
-        let mut sockets = lock(&self.sockets);
-        if sockets.len() >= MAX_CONNECTIONS || self.is_stopping() {
+    /// A place for a socket, so that it is counted and a shutdown can close it; `None` when there
+    /// is no room. What is dialled has no address here.
+    fn enter(&self, stream: &TcpStream, from: Option<IpAddr>) -> Option<u64> {
+        let mut places = lock(&self.places);
+        // Under the lock, so that a shutdown closes what entered before it.
+        if self.is_stopping() {
             return None;
         }
-        let key = u64::try_from(self.next_socket.fetch_add(1, Ordering::Relaxed)).ok()?;
-        sockets.insert(key, stream.try_clone().ok()?);
-        Some(key)
+        let socket = stream.try_clone().ok()?;
+        match from {
+            Some(from) => places.accepted(socket, from),
+            None => places.dialled(socket),
+        }
+    }
+
+    /// The handshake in this place led to this peer; false if it had to make way meanwhile.
+    fn greeted(&self, place: u64, peer: PeerId) -> bool {
+        let mut places = lock(&self.places);
+        let named = lock(&self.peers).is_pinned(peer);
+        places.greeted(place, peer, named)
+    }
+
+    fn leave(&self, place: u64) {
+        lock(&self.places).leave(place);
     }
 }
 
@@ -285,22 +288,28 @@ fn accept_all(shared: &Arc<Shared>, listener: &TcpListener) {
             thread::park_timeout(ACCEPT_PAUSE);
             continue;
         };
-        let worker = shared.clone();
         // A stranger that finds no room is dropped without a word: a word would cost memory.
-        let _ = shared.spawn("perun-peer", move || {
+        let Ok(from) = stream.peer_addr() else { continue };
+        let Some(place) = shared.enter(&stream, Some(from.ip())) else { continue };
+        let worker = shared.clone();
+        let started = shared.spawn("perun-peer", move || {
             let accept = |entropy, now| {
                 Handshake::accept(&worker.identity, worker.admit.clone(), entropy, now)
             };
-            let _ = connection::run(&worker, &stream, accept);
+            let _ = connection::run(&worker, &stream, place, accept);
         });
+        if started.is_err() {
+            shared.leave(place);
+        }
     }
 }
 
 fn dial_once(shared: &Arc<Shared>, peer: PeerId, address: SocketAddr) -> Result<(), DialFailure> {
     let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)
         .map_err(|error| DialFailure::Socket(error.kind()))?;
+    let place = shared.enter(&stream, None).ok_or(DialFailure::NoRoom)?;
     let expect = Expect::Exactly(peer);
-    connection::run(shared, &stream, |entropy, now| {
+    connection::run(shared, &stream, place, |entropy, now| {
         Handshake::dial(&shared.identity, expect, entropy, now)
     })
 }

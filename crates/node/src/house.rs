@@ -6,6 +6,7 @@
 //! with its records is durable, and only here signatures are made.
 
 mod effects;
+mod rounds;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
@@ -13,23 +14,22 @@ use std::sync::mpsc::Sender;
 use perun_channel::codec::{Decode, Encode};
 use perun_channel::{Amount, ChannelId};
 use perun_protocol::{
-    Body, Changes, Command, Config, Declined, Draft, Effect, Input, Machine, Memo, Message,
-    OpeningId, Payment, PaymentId, PhaseName, Sighting, Target, Time,
+    Body, Changes, Command, Config, Draft, Input, Machine, Memo, Message, OpeningId, Payment,
+    PaymentId, PhaseName, Sighting, Target, Time,
 };
-use perun_store::{Batch, Journal, MAX_BATCH_RECORDS, StreamId};
+use perun_store::Journal;
 use perun_wire::{PeerId, Receipt};
 
 use crate::journal::{self, Entry};
 use crate::outbox::Outbox;
 use crate::{Ledger, NodeError, NodeEvent, OpenRequest, SessionKey, Status, UserEvent};
+use rounds::Round;
 
 /// How many channels one peer may have in one house: each costs memory and a place in the journal.
 const MAX_CHANNELS_PER_PEER: usize = 256;
 /// How many channels one house may have when a peer asks for another: strangers have any number of
 /// names.
 const MAX_CHANNELS: usize = 16_384;
-/// When a round commits although more inputs wait: well below what one batch of the store holds.
-const ROUND_RECORDS: usize = MAX_BATCH_RECORDS / 2;
 
 /// How a house reaches its peers.
 pub trait Post: Send {
@@ -46,15 +46,6 @@ struct Seat {
     peer: PeerId,
     /// The id of the last payment that we gave to the machine since the start.
     last_payment: PaymentId,
-}
-
-/// Everything that one round has decided and not yet done.
-#[derive(Default)]
-struct Round {
-    batch: Batch,
-    records: usize,
-    effects: Vec<(OpeningId, Effect)>,
-    receipts: Vec<(PeerId, Receipt)>,
 }
 
 /// One party's channels.
@@ -114,7 +105,7 @@ impl House {
 
     /// Repeats what may not have happened before the process ended.
     pub fn restart(&mut self, now: Time) -> Result<(), NodeError> {
-        self.feed_all(now, |_| Some(Input::Restart));
+        self.feed_all(now, |_| Some(Input::Restart))?;
         self.finish_round(now)
     }
 
@@ -129,7 +120,7 @@ impl House {
         self.outbox.flush(self.post.as_mut());
         self.feed_all(now, |seat| {
             seat.machine.deadline().filter(|deadline| *deadline <= now).map(|_| Input::Tick)
-        });
+        })?;
         self.finish_round(now)
     }
 
@@ -147,11 +138,9 @@ impl House {
             }
         };
         self.told_of_trouble = false;
-        for sighting in sightings {
-            self.feed_sighting(now, sighting);
-        }
+        self.feed_sightings(now, sightings)?;
         if let Ok(clock) = self.ledger.clock() {
-            self.feed_all(now, |_| Some(Input::LedgerClock(clock)));
+            self.feed_all(now, |_| Some(Input::LedgerClock(clock)))?;
         }
         self.finish_round(now)
     }
@@ -159,14 +148,14 @@ impl House {
     /// The connection to a peer exists (again).
     pub fn connected(&mut self, now: Time, peer: PeerId) -> Result<(), NodeError> {
         self.outbox.flush(self.post.as_mut());
-        self.feed_all(now, |seat| (seat.peer == peer).then_some(Input::Connected));
+        self.feed_all(now, |seat| (seat.peer == peer).then_some(Input::Connected))?;
         self.finish_round(now)
     }
 
     /// Takes in a message without committing yet; call [`House::finish_round`] when no more has
     /// arrived.
     pub fn message(&mut self, now: Time, peer: PeerId, receipt: Receipt, payload: &[u8]) {
-        self.round.receipts.push((peer, receipt));
+        self.round.received(peer, receipt);
         // What is not a message is a peer's fault; it changes nothing here.
         let Ok(message) = Message::from_bytes(payload) else { return };
         let opening = message.opening;
@@ -261,45 +250,11 @@ impl House {
         })
     }
 
-    /// Whether the round is full enough to be finished before more inputs are taken.
-    #[must_use]
-    pub const fn round_is_full(&self) -> bool {
-        self.round.records >= ROUND_RECORDS
-    }
-
-    /// Commits what the inputs so far have decided, then does it, until nothing is left to do.
-    pub fn finish_round(&mut self, now: Time) -> Result<(), NodeError> {
-        loop {
-            let round = core::mem::take(&mut self.round);
-            let todo = (round.effects, round.receipts);
-            let (effects, receipts) = if round.records == 0 {
-                todo
-            } else {
-                self.journal.commit(round.batch, todo)?.release()
-            };
-            for (peer, receipt) in receipts {
-                self.post.acknowledge(peer, receipt);
-            }
-            if effects.is_empty() {
-                return Ok(());
-            }
-            for (opening, effect) in effects {
-                self.perform(now, opening, effect);
-            }
-        }
-    }
-
     fn seat(&mut self, opening: OpeningId, peer: PeerId) {
         let machine = Machine::new(opening, self.config);
         let last_payment = PaymentId::new(0);
         self.seats.insert(opening, Seat { machine, peer, last_payment });
-        self.record(journal::stream(opening), journal::peer_entry(peer));
-    }
-
-    fn record(&mut self, stream: StreamId, entry: Vec<u8>) {
-        let batch = core::mem::take(&mut self.round.batch);
-        self.round.batch = batch.record(stream, entry);
-        self.round.records = self.round.records.saturating_add(1);
+        self.round.record(journal::stream(opening), journal::peer_entry(peer));
     }
 
     /// Whether a message is for a channel that we have with this very peer, or asks for a new one.
@@ -333,40 +288,8 @@ impl House {
 
     fn forget(&mut self, opening: OpeningId) {
         self.seats.remove(&opening);
-        let batch = core::mem::take(&mut self.round.batch);
-        self.round.batch = batch.end(journal::stream(opening));
-        self.round.records = self.round.records.saturating_add(1);
+        self.round.end(journal::stream(opening));
         self.watched.retain(|_, (watched, _)| *watched != opening);
-    }
-
-    fn feed_all(&mut self, now: Time, input: impl Fn(&Seat) -> Option<Input>) {
-        let inputs: Vec<_> = self
-            .seats
-            .iter()
-            .filter_map(|(opening, seat)| input(seat).map(|input| (*opening, input)))
-            .collect();
-        for (opening, input) in inputs {
-            let _ = self.feed(now, opening, input);
-        }
-    }
-
-    fn feed_sighting(&mut self, now: Time, sighting: Sighting) {
-        self.sightings.insert(sighting.channel, sighting.clone());
-        if let Some((opening, _)) = self.watched.get(&sighting.channel) {
-            let _ = self.feed(now, *opening, Input::Ledger(sighting));
-        }
-    }
-
-    /// Steps a machine, applies what it wants remembered, and keeps both for the round's commit.
-    fn feed(&mut self, now: Time, opening: OpeningId, input: Input) -> Result<(), Declined> {
-        let Some(seat) = self.seats.get_mut(&opening) else { return Ok(()) };
-        let step = seat.machine.step(now, input)?;
-        step.records.iter().for_each(|record| seat.machine.apply(record));
-        for record in &step.records {
-            self.record(journal::stream(opening), journal::record_entry(record));
-        }
-        self.round.effects.extend(step.effects.into_iter().map(|effect| (opening, effect)));
-        Ok(())
     }
 
     /// Tells the user of every channel.

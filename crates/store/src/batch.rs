@@ -1,6 +1,6 @@
 //! What one commit holds: records, snapshots and ends of streams, in order, all or nothing.
 
-use crate::format::Kind;
+use crate::format::{ENTRY_OVERHEAD, Kind};
 
 /// The most entries one batch may hold. One protocol step writes a handful; a thousand leaves room
 /// for merging a burst of payments and keeps the encoded group far below the journal's limit.
@@ -53,6 +53,15 @@ impl Batch {
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many bytes of the journal the batch takes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.entries.iter().map(|entry| entry.payload.len());
+        let bytes = sizes
+            .fold(0_usize, |sum, size| sum.saturating_add(size).saturating_add(ENTRY_OVERHEAD));
+        u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
     /// Whether there is nothing to write.

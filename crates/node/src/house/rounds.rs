@@ -1,0 +1,146 @@
+//! Rounds: what machines decide together is committed together, and then done.
+//!
+//! A round is committed before it outgrows one batch of the store, always between two machines'
+//! steps: what one step decided is never torn apart.
+
+use std::collections::VecDeque;
+
+use perun_protocol::{Declined, Effect, Input, OpeningId, Sighting, Time};
+use perun_store::{Batch, MAX_BATCH_RECORDS, StreamId};
+use perun_wire::{PeerId, Receipt};
+
+use super::{House, Seat};
+use crate::{NodeError, journal};
+
+/// When a round commits although more inputs wait: well below what one batch of the store holds.
+const ROUND_RECORDS: usize = MAX_BATCH_RECORDS / 2;
+/// The same in bytes: a batch is in memory until it is written.
+const ROUND_BYTES: usize = 4 << 20;
+
+/// Everything that one round has decided and not yet done.
+#[derive(Default)]
+pub(super) struct Round {
+    batch: Batch,
+    bytes: usize,
+    effects: Vec<(OpeningId, Effect)>,
+    receipts: Vec<(PeerId, Receipt)>,
+}
+
+impl Round {
+    /// A message was taken in: the peer may forget it when the round is durable.
+    pub(super) fn received(&mut self, peer: PeerId, receipt: Receipt) {
+        self.receipts.push((peer, receipt));
+    }
+
+    pub(super) fn record(&mut self, stream: StreamId, entry: Vec<u8>) {
+        self.bytes = self.bytes.saturating_add(entry.len());
+        self.batch = core::mem::take(&mut self.batch).record(stream, entry);
+    }
+
+    pub(super) fn end(&mut self, stream: StreamId) {
+        self.batch = core::mem::take(&mut self.batch).end(stream);
+    }
+
+    fn is_full(&self) -> bool {
+        self.batch.len() >= ROUND_RECORDS || self.bytes >= ROUND_BYTES
+    }
+
+    fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.effects.is_empty() && self.receipts.is_empty()
+    }
+}
+
+impl House {
+    /// Whether the round is full enough to be finished before more inputs are taken.
+    #[must_use]
+    pub fn round_is_full(&self) -> bool {
+        self.round.is_full()
+    }
+
+    /// Commits what the inputs so far have decided, then does it, until nothing is left to do.
+    pub fn finish_round(&mut self, now: Time) -> Result<(), NodeError> {
+        let mut todo = VecDeque::new();
+        while !(self.round.is_empty() && todo.is_empty()) {
+            todo.extend(self.commit_round()?);
+            // What a ledger answers begins the next round; thousands of answers make several.
+            while let Some((opening, effect)) = todo.pop_front() {
+                self.perform(now, opening, effect);
+                if self.round.is_full() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the round durable; returns its effects.
+    fn commit_round(&mut self) -> Result<Vec<(OpeningId, Effect)>, NodeError> {
+        let round = core::mem::take(&mut self.round);
+        let todo = (round.effects, round.receipts);
+        let (effects, receipts) = if round.batch.is_empty() {
+            todo
+        } else {
+            self.journal.commit(round.batch, todo)?.release()
+        };
+        for (peer, receipt) in receipts {
+            self.post.acknowledge(peer, receipt);
+        }
+        Ok(effects)
+    }
+
+    /// Finishes the round if it is full. To be called between the inputs of many machines.
+    fn bound_round(&mut self, now: Time) -> Result<(), NodeError> {
+        if self.round.is_full() { self.finish_round(now) } else { Ok(()) }
+    }
+
+    /// Feeds every machine for which there is an input.
+    pub(super) fn feed_all(
+        &mut self,
+        now: Time,
+        input: impl Fn(&Seat) -> Option<Input>,
+    ) -> Result<(), NodeError> {
+        let inputs: Vec<_> = self
+            .seats
+            .iter()
+            .filter_map(|(opening, seat)| input(seat).map(|input| (*opening, input)))
+            .collect();
+        for (opening, input) in inputs {
+            let _ = self.feed(now, opening, input);
+            self.bound_round(now)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the machines how their channels stand.
+    pub(super) fn feed_sightings(
+        &mut self,
+        now: Time,
+        sightings: Vec<Sighting>,
+    ) -> Result<(), NodeError> {
+        for sighting in sightings {
+            self.sightings.insert(sighting.channel, sighting.clone());
+            if let Some((opening, _)) = self.watched.get(&sighting.channel) {
+                let _ = self.feed(now, *opening, Input::Ledger(sighting));
+            }
+            self.bound_round(now)?;
+        }
+        Ok(())
+    }
+
+    /// Steps a machine, applies what it wants remembered, and keeps both for the round's commit.
+    pub(super) fn feed(
+        &mut self,
+        now: Time,
+        opening: OpeningId,
+        input: Input,
+    ) -> Result<(), Declined> {
+        let Some(seat) = self.seats.get_mut(&opening) else { return Ok(()) };
+        let step = seat.machine.step(now, input)?;
+        for record in &step.records {
+            seat.machine.apply(record);
+            self.round.record(journal::stream(opening), journal::record_entry(record));
+        }
+        self.round.effects.extend(step.effects.into_iter().map(|effect| (opening, effect)));
+        Ok(())
+    }
+}

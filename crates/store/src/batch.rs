@@ -14,6 +14,7 @@ pub struct StreamId(pub [u8; 32]);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     pub(crate) entries: Vec<Entry>,
+    bytes: u64,
 }
 
 /// One entry of a batch, before it has a number.
@@ -57,11 +58,8 @@ impl Batch {
 
     /// How many bytes of the journal the batch takes.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
-        let sizes = self.entries.iter().map(|entry| entry.payload.len());
-        let bytes = sizes
-            .fold(0_usize, |sum, size| sum.saturating_add(size).saturating_add(ENTRY_OVERHEAD));
-        u64::try_from(bytes).unwrap_or(u64::MAX)
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether there is nothing to write.
@@ -71,6 +69,8 @@ impl Batch {
     }
 
     fn with(mut self, kind: Kind, stream: StreamId, payload: Vec<u8>) -> Self {
+        let bytes = payload.len().saturating_add(ENTRY_OVERHEAD);
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         self.entries.push(Entry { kind, stream, payload });
         self
     }

@@ -3,25 +3,26 @@
 //! A round is committed before it outgrows one batch of the store, always between two machines'
 //! steps: what one step decided is never torn apart.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use perun_protocol::{Declined, Effect, Input, OpeningId, Sighting, Time};
-use perun_store::{Batch, MAX_BATCH_RECORDS, StreamId};
+use perun_store::{Batch, MAX_BATCH_RECORDS};
 use perun_wire::{PeerId, Receipt};
 
 use super::{House, Seat};
 use crate::{NodeError, journal};
 
 /// When a round commits although more inputs wait: well below what one batch of the store holds.
-const ROUND_RECORDS: usize = MAX_BATCH_RECORDS / 2;
+pub(super) const ROUND_RECORDS: usize = MAX_BATCH_RECORDS / 2;
 /// The same in bytes: a batch is in memory until it is written.
-const ROUND_BYTES: usize = 4 << 20;
+const ROUND_BYTES: u64 = 4 << 20;
 
 /// Everything that one round has decided and not yet done.
 #[derive(Default)]
 pub(super) struct Round {
     batch: Batch,
-    bytes: usize,
+    /// The channels with entries in the batch, and whether they are forgotten in it.
+    touched: BTreeMap<OpeningId, bool>,
     effects: Vec<(OpeningId, Effect)>,
     receipts: Vec<(PeerId, Receipt)>,
 }
@@ -32,17 +33,30 @@ impl Round {
         self.receipts.push((peer, receipt));
     }
 
-    pub(super) fn record(&mut self, stream: StreamId, entry: Vec<u8>) {
-        self.bytes = self.bytes.saturating_add(entry.len());
-        self.batch = core::mem::take(&mut self.batch).record(stream, entry);
+    pub(super) fn record(&mut self, opening: OpeningId, entry: Vec<u8>) {
+        self.add(opening, false, |batch| batch.record(journal::stream(opening), entry));
     }
 
-    pub(super) fn end(&mut self, stream: StreamId) {
-        self.batch = core::mem::take(&mut self.batch).end(stream);
+    pub(super) fn snapshot(&mut self, opening: OpeningId, entry: Vec<u8>) {
+        self.add(opening, false, |batch| batch.snapshot(journal::stream(opening), entry));
+    }
+
+    pub(super) fn end(&mut self, opening: OpeningId) {
+        self.add(opening, true, |batch| batch.end(journal::stream(opening)));
+    }
+
+    fn add(&mut self, opening: OpeningId, ends: bool, add: impl FnOnce(Batch) -> Batch) {
+        self.batch = add(core::mem::take(&mut self.batch));
+        self.touched.insert(opening, ends);
+    }
+
+    /// How much of the journal it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.batch.bytes()
     }
 
     fn is_full(&self) -> bool {
-        self.batch.len() >= ROUND_RECORDS || self.bytes >= ROUND_BYTES
+        self.batch.len() >= ROUND_RECORDS || self.bytes() >= ROUND_BYTES
     }
 
     fn is_empty(&self) -> bool {
@@ -80,7 +94,8 @@ impl House {
         let (effects, receipts) = if round.batch.is_empty() {
             todo
         } else {
-            self.journal.commit(round.batch, todo)?.release()
+            let batch = self.fitting(round.batch, &round.touched);
+            self.journal.commit(batch, todo)?.release()
         };
         for (peer, receipt) in receipts {
             self.post.acknowledge(peer, receipt);
@@ -88,8 +103,28 @@ impl House {
         Ok(effects)
     }
 
+    /// A round as its records, or, if the journal has no room for them, as snapshots of the channels
+    /// that they are of: these replace more than they take. So a journal that is full still takes
+    /// what a dispute needs.
+    fn fitting(&mut self, batch: Batch, touched: &BTreeMap<OpeningId, bool>) -> Batch {
+        let bytes = self.journal.live_bytes().saturating_add(batch.bytes());
+        if bytes <= self.journal.limit() {
+            return batch;
+        }
+        let mut short = Batch::new();
+        for (opening, ends) in touched {
+            let stream = journal::stream(*opening);
+            short = match (ends, self.snapshot(*opening)) {
+                (true, _) => short.end(stream),
+                (false, Some(entry)) => short.snapshot(stream, entry),
+                (false, None) => return batch,
+            };
+        }
+        short
+    }
+
     /// Finishes the round if it is full. To be called between the inputs of many machines.
-    fn bound_round(&mut self, now: Time) -> Result<(), NodeError> {
+    pub(super) fn bound_round(&mut self, now: Time) -> Result<(), NodeError> {
         if self.round.is_full() { self.finish_round(now) } else { Ok(()) }
     }
 
@@ -138,7 +173,12 @@ impl House {
         let step = seat.machine.step(now, input)?;
         for record in &step.records {
             seat.machine.apply(record);
-            self.round.record(journal::stream(opening), journal::record_entry(record));
+            let entry = journal::record_entry(record);
+            seat.growing.by(entry.len());
+            self.round.record(opening, entry);
+        }
+        if !step.records.is_empty() {
+            self.shorten(opening);
         }
         self.round.effects.extend(step.effects.into_iter().map(|effect| (opening, effect)));
         Ok(())

@@ -9,8 +9,8 @@ use perun_node::{
     House, Ledger, LedgerError, NodeError, NodeEvent, OpenRequest, Post, SessionKey, Signer,
 };
 use perun_protocol::{
-    Agreed, Assembly, Body, Changes, Config, LedgerBytes, LedgerTime, Message, OpeningId, Plan,
-    Sighting, Slot, Target, Terms, Time, Witness,
+    Agreed, Assembly, Body, Changes, Config, DeclineReason, LedgerBytes, LedgerTime, Message,
+    OpeningId, Plan, Sighting, Slot, Target, Terms, Witness,
 };
 use perun_store::{Durability, MemoryDisk, OpenMode, Opened};
 use perun_wire::{Event, Expect, Handshake, Identity, Incarnation, PeerId, Receipt, Session};
@@ -190,6 +190,24 @@ impl Scene {
         Ok((house, heard))
     }
 
+    /// Asks for a channel with somebody.
+    pub(crate) fn open(&self, house: &mut House) -> Result<(), NodeError> {
+        let balances = vec![vec![Amount::new(1), Amount::new(0)]];
+        let outcome = Allocation::new(vec![Asset::ckb(1)], balances, Vec::new()).unwrap();
+        let request = OpenRequest { challenge_secs: 3_600, outcome };
+        house.open(perun_protocol::Time::new(1_000), name(7_777), peer(7_777), &request)
+    }
+
+    /// Why the house declined, in order.
+    pub(crate) fn reasons(&self) -> Vec<DeclineReason> {
+        let letters = self.letters.lock().unwrap();
+        let declines = letters.iter().map(|(_, message)| match &message.body {
+            Body::Decline { reason } => reason.clone(),
+            other => panic!("{other:?}"),
+        });
+        declines.collect()
+    }
+
     /// How many streams the journal has.
     pub(crate) fn streams(&self) -> usize {
         self.opened().streams.len()
@@ -207,10 +225,14 @@ pub(crate) fn proposal(name: u32, chain: usize, contribution: usize) -> Vec<u8> 
         chain: LedgerBytes::new(vec![0; chain]).unwrap(),
     };
     let contribution = LedgerBytes::new(vec![0; contribution]).unwrap();
+    Message { opening: self::name(name), body: Body::Propose { terms, contribution } }.to_bytes()
+}
+
+/// The name of a stranger's proposal.
+pub(crate) fn name(number: u32) -> OpeningId {
     let mut opening = [9; 32];
-    opening[..4].copy_from_slice(&name.to_be_bytes());
-    Message { opening: OpeningId::new(opening), body: Body::Propose { terms, contribution } }
-        .to_bytes()
+    opening[..4].copy_from_slice(&number.to_be_bytes());
+    OpeningId::new(opening)
 }
 
 pub(crate) fn peer(number: u32) -> PeerId {

@@ -4,6 +4,7 @@ mod common;
 #[path = "common/liar.rs"]
 mod liar;
 #[path = "common/mute.rs"]
+#[allow(dead_code, reason = "each story uses its part")]
 mod mute;
 #[path = "common/outlaw.rs"]
 mod outlaw;

@@ -7,8 +7,8 @@ use ckb_types::core::{BlockView, HeaderView, TransactionView};
 use ckb_types::packed::{Byte32, OutPoint};
 use perun_backend_ckb::follow::Depth;
 use perun_backend_ckb::rpc::{
-    BlockId, Cell, ChainIdentity, Cursor, DevControl, IndexedCell, Page, Rpc, RpcError, SearchKey,
-    Touch, TransactionLookup, View,
+    BlockId, Cell, ChainIdentity, Cursor, IndexedCell, Page, Rpc, RpcError, SearchKey, Touch,
+    TransactionLookup, View,
 };
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey};
 use perun_embedded_ckb::Chain;

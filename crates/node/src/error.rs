@@ -12,6 +12,13 @@ pub enum LedgerError {
     /// The ledger could not be reached or contradicted itself.
     #[error("the ledger did not answer as it should: {0}; it will be asked again")]
     Unavailable(String),
+    /// The ledger's node shows another chain than before.
+    #[error(
+        "the ledger's node shows another chain than before, without one block in common: it lied, \
+         or what was confirmed is undone. All channels are read anew from what it shows now, and \
+         disputes are answered by that; compare it with a second node"
+    )]
+    OtherChain,
     /// Bytes that a backend wrote earlier, or the peer's backend, are not what they should be.
     #[error("the {0} of this channel cannot be read; it comes from another version or was altered")]
     Malformed(&'static str),
@@ -38,6 +45,32 @@ pub enum NodeError {
     /// No such channel here.
     #[error("there is no channel {0} in this node")]
     UnknownChannel(perun_protocol::OpeningId),
+    /// The journal is nearly full; what is left of it is kept for disputes.
+    #[error(
+        "the journal is nearly full, and what is left is kept for disputes; nothing changed and no \
+         money moved. Close channels that you no longer need"
+    )]
+    JournalNearlyFull,
+    /// The house has as many channels as it can watch.
+    #[error(
+        "this node has {limit} channels, more cannot be watched; nothing was set aside or sent. \
+         Close channels that you no longer need, or open this one from another node"
+    )]
+    TooManyChannels {
+        /// How many it may be.
+        limit: usize,
+    },
+    /// No node would take a proposal of this length.
+    #[error(
+        "the proposal would have {bytes} bytes, nodes take {limit}; nothing was set aside or sent. \
+         Join the wallet's small cells into a larger one first"
+    )]
+    ProposalTooLong {
+        /// How many it has.
+        bytes: usize,
+        /// How many it may have.
+        limit: usize,
+    },
     /// The socket could not be opened.
     #[error("the network could not be started: {0}")]
     Network(#[from] std::io::Error),

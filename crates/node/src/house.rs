@@ -6,30 +6,29 @@
 //! with its records is durable, and only here signatures are made.
 
 mod effects;
+mod room;
+mod rounds;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::Sender;
 
 use perun_channel::codec::{Decode, Encode};
 use perun_channel::{Amount, ChannelId};
 use perun_protocol::{
-    Body, Changes, Command, Config, Declined, Draft, Effect, Input, Machine, Memo, Message,
-    OpeningId, Payment, PaymentId, PhaseName, Sighting, Target, Time,
+    Body, Changes, Command, Config, Draft, Input, Machine, Memo, Message, OpeningId, Payment,
+    PaymentId, Sighting, Target, Time,
 };
-use perun_store::{Batch, Journal, MAX_BATCH_RECORDS, StreamId};
+use perun_store::{Journal, Stream};
 use perun_wire::{PeerId, Receipt};
 
 use crate::journal::{self, Entry};
 use crate::outbox::Outbox;
-use crate::{Ledger, NodeError, NodeEvent, OpenRequest, SessionKey, Status, UserEvent};
-
-/// How many channels one peer may have in one house: each costs memory and a place in the journal.
-const MAX_CHANNELS_PER_PEER: usize = 256;
-/// How many channels one house may have when a peer asks for another: strangers have any number of
-/// names.
-const MAX_CHANNELS: usize = 16_384;
-/// When a round commits although more inputs wait: well below what one batch of the store holds.
-const ROUND_RECORDS: usize = MAX_BATCH_RECORDS / 2;
+use crate::{
+    Ledger, LedgerError, NodeError, NodeEvent, OpenRequest, SessionKey, Status, UserEvent,
+};
+pub(crate) use room::CHANNELS_MOST;
+use room::{Growing, Growth};
+use rounds::Round;
 
 /// How a house reaches its peers.
 pub trait Post: Send {
@@ -48,15 +47,13 @@ struct Seat {
     peer: PeerId,
     /// The id of the last payment that we gave to the machine since the start.
     last_payment: PaymentId,
+    growing: Growing,
 }
 
-/// Everything that one round has decided and not yet done.
-#[derive(Default)]
-struct Round {
-    batch: Batch,
-    records: usize,
-    effects: Vec<(OpeningId, Effect)>,
-    receipts: Vec<(PeerId, Receipt)>,
+impl Seat {
+    const fn new(machine: Machine, peer: PeerId, growing: Growing) -> Self {
+        Self { machine, peer, last_payment: PaymentId::new(0), growing }
+    }
 }
 
 /// One party's channels.
@@ -74,6 +71,8 @@ pub struct House {
     /// How they stood when last reported.
     sightings: BTreeMap<ChannelId, Sighting>,
     outbox: Outbox,
+    /// The openings that came to nothing, the oldest first.
+    ended: VecDeque<OpeningId>,
     /// Whether the user knows that the ledger cannot be read.
     told_of_trouble: bool,
     round: Round,
@@ -93,8 +92,7 @@ impl House {
         let mut seats = BTreeMap::new();
         for (stream, content) in opened.streams {
             let opening = OpeningId::new(stream.0);
-            let seat =
-                replay(opening, config, &content.records).ok_or(NodeError::Record(opening))?;
+            let seat = replay(opening, config, &content).ok_or(NodeError::Record(opening))?;
             seats.insert(opening, seat);
         }
         Ok(Self {
@@ -109,6 +107,7 @@ impl House {
             watched: BTreeMap::new(),
             sightings: BTreeMap::new(),
             outbox: Outbox::default(),
+            ended: VecDeque::new(),
             told_of_trouble: false,
             round: Round::default(),
         })
@@ -116,7 +115,8 @@ impl House {
 
     /// Repeats what may not have happened before the process ended.
     pub fn restart(&mut self, now: Time) -> Result<(), NodeError> {
-        self.feed_all(now, |_| Some(Input::Restart));
+        self.shorten_all(now)?;
+        self.feed_all(now, |_| Some(Input::Restart))?;
         self.finish_round(now)
     }
 
@@ -131,7 +131,7 @@ impl House {
         self.outbox.flush(self.post.as_mut());
         self.feed_all(now, |seat| {
             seat.machine.deadline().filter(|deadline| *deadline <= now).map(|_| Input::Tick)
-        });
+        })?;
         self.finish_round(now)
     }
 
@@ -142,18 +142,17 @@ impl House {
             // Whatever is wrong with the ledger's node may pass; the channels must go on without
             // it.
             Err(error) => {
-                if !core::mem::replace(&mut self.told_of_trouble, true) {
+                let told = core::mem::replace(&mut self.told_of_trouble, true);
+                if !told || matches!(error, LedgerError::OtherChain) {
                     self.tell_all(&UserEvent::LedgerTrouble(error.to_string()));
                 }
                 return Ok(());
             }
         };
         self.told_of_trouble = false;
-        for sighting in sightings {
-            self.feed_sighting(now, sighting);
-        }
+        self.feed_sightings(now, sightings)?;
         if let Ok(clock) = self.ledger.clock() {
-            self.feed_all(now, |_| Some(Input::LedgerClock(clock)));
+            self.feed_all(now, |_| Some(Input::LedgerClock(clock)))?;
         }
         self.finish_round(now)
     }
@@ -161,18 +160,18 @@ impl House {
     /// The connection to a peer exists (again).
     pub fn connected(&mut self, now: Time, peer: PeerId) -> Result<(), NodeError> {
         self.outbox.flush(self.post.as_mut());
-        self.feed_all(now, |seat| (seat.peer == peer).then_some(Input::Connected));
+        self.feed_all(now, |seat| (seat.peer == peer).then_some(Input::Connected))?;
         self.finish_round(now)
     }
 
     /// Takes in a message without committing yet; call [`House::finish_round`] when no more has
     /// arrived.
     pub fn message(&mut self, now: Time, peer: PeerId, receipt: Receipt, payload: &[u8]) {
-        self.round.receipts.push((peer, receipt));
+        self.round.received(peer, receipt);
         // What is not a message is a peer's fault; it changes nothing here.
         let Ok(message) = Message::from_bytes(payload) else { return };
         let opening = message.opening;
-        if !self.admits(peer, &message) {
+        if !self.admits(peer, &message, payload.len()) {
             return;
         }
         // A refusal is the machine's answer to a peer's fault, and changes nothing.
@@ -187,13 +186,18 @@ impl House {
         peer: PeerId,
         request: &OpenRequest,
     ) -> Result<(), NodeError> {
+        self.check_places()?;
+        self.check_room(Growth::Channel)?;
         let (terms, contribution) = self.ledger.offer(self.key.address(), request)?;
         let ours = contribution.clone();
+        let body = Body::Propose { terms: terms.clone(), contribution: ours.clone() };
+        let sized = Self::check_proposal(&Message { opening, body });
         let command = Input::Command(Command::Propose { terms, contribution });
+        let tried = Machine::new(opening, self.config).step(now, command.clone());
         // Terms that cannot be must leave neither a channel nor set money aside.
-        if let Err(declined) = Machine::new(opening, self.config).step(now, command.clone()) {
+        if let Err(error) = sized.and(tried.map_err(NodeError::Declined)) {
             self.ledger.release_funds(&ours)?;
-            return Err(NodeError::Declined(declined));
+            return Err(error);
         }
         self.seat(opening, peer);
         self.feed(now, opening, command).map_err(NodeError::Declined)
@@ -208,6 +212,7 @@ impl House {
         amount: Amount,
         memo: Memo,
     ) -> Result<PaymentId, NodeError> {
+        self.check_room(Growth::Wish)?;
         let seat = self.seats.get_mut(&opening).ok_or(NodeError::UnknownChannel(opening))?;
         let lowest = seat.machine.next_payment().unwrap_or(PaymentId::new(1));
         let id = lowest.max(seat.last_payment.next());
@@ -227,10 +232,16 @@ impl House {
         opening: OpeningId,
         changes: Changes,
     ) -> Result<(), NodeError> {
+        self.check_room(Growth::Wish)?;
         let (target, state) = self.resizable(opening)?;
         let (chain, contribution) = self.ledger.resize_offer(&target, &state, &changes)?;
+        let ours = contribution.clone();
         let command = Command::Resize { changes, chain, contribution };
-        self.feed(now, opening, Input::Command(command)).map_err(NodeError::Declined)
+        self.feed(now, opening, Input::Command(command)).or_else(|declined| {
+            // What the machine does not take must not keep money set aside.
+            self.ledger.release_funds(&ours)?;
+            Err(NodeError::Declined(declined))
+        })
     }
 
     /// Gives a machine one of the user's plain commands: those that need nothing of the ledger.
@@ -263,114 +274,6 @@ impl House {
         })
     }
 
-    /// Whether the round is full enough to be finished before more inputs are taken.
-    #[must_use]
-    pub const fn round_is_full(&self) -> bool {
-        self.round.records >= ROUND_RECORDS
-    }
-
-    /// Commits what the inputs so far have decided, then does it, until nothing is left to do.
-    pub fn finish_round(&mut self, now: Time) -> Result<(), NodeError> {
-        loop {
-            let round = core::mem::take(&mut self.round);
-            let todo = (round.effects, round.receipts);
-            let (effects, receipts) = if round.records == 0 {
-                todo
-            } else {
-                self.journal.commit(round.batch, todo)?.release()
-            };
-            for (peer, receipt) in receipts {
-                self.post.acknowledge(peer, receipt);
-            }
-            if effects.is_empty() {
-                return Ok(());
-            }
-            for (opening, effect) in effects {
-                self.perform(now, opening, effect);
-            }
-        }
-    }
-
-    fn seat(&mut self, opening: OpeningId, peer: PeerId) {
-        let machine = Machine::new(opening, self.config);
-        let last_payment = PaymentId::new(0);
-        self.seats.insert(opening, Seat { machine, peer, last_payment });
-        self.record(journal::stream(opening), journal::peer_entry(peer));
-    }
-
-    fn record(&mut self, stream: StreamId, entry: Vec<u8>) {
-        let batch = core::mem::take(&mut self.round.batch);
-        self.round.batch = batch.record(stream, entry);
-        self.round.records = self.round.records.saturating_add(1);
-    }
-
-    /// Whether a message is for a channel that we have with this very peer, or asks for a new one.
-    fn admits(&mut self, peer: PeerId, message: &Message) -> bool {
-        if let Some(seat) = self.seats.get(&message.opening) {
-            return seat.peer == peer;
-        }
-        let asks = matches!(message.body, Body::Propose { .. });
-        let admitted = asks && self.has_room(peer);
-        if admitted {
-            self.seat(message.opening, peer);
-        }
-        admitted
-    }
-
-    /// Whether a peer may have one channel more; makes room by forgetting one of its proposals that
-    /// came to nothing.
-    fn has_room(&mut self, peer: PeerId) -> bool {
-        let channels = self.seats.values().filter(|seat| seat.peer == peer).count();
-        let forgotten = self.seats.iter().find(|(_, seat)| {
-            let of_this_peer = channels >= MAX_CHANNELS_PER_PEER && seat.peer == peer;
-            let must_go = of_this_peer || self.seats.len() >= MAX_CHANNELS;
-            must_go && seat.machine.phase() == PhaseName::Over
-        });
-        if let Some(opening) = forgotten.map(|(opening, _)| *opening) {
-            self.forget(opening);
-            return true;
-        }
-        channels < MAX_CHANNELS_PER_PEER && self.seats.len() < MAX_CHANNELS
-    }
-
-    fn forget(&mut self, opening: OpeningId) {
-        self.seats.remove(&opening);
-        let batch = core::mem::take(&mut self.round.batch);
-        self.round.batch = batch.end(journal::stream(opening));
-        self.round.records = self.round.records.saturating_add(1);
-        self.watched.retain(|_, (watched, _)| *watched != opening);
-    }
-
-    fn feed_all(&mut self, now: Time, input: impl Fn(&Seat) -> Option<Input>) {
-        let inputs: Vec<_> = self
-            .seats
-            .iter()
-            .filter_map(|(opening, seat)| input(seat).map(|input| (*opening, input)))
-            .collect();
-        for (opening, input) in inputs {
-            let _ = self.feed(now, opening, input);
-        }
-    }
-
-    fn feed_sighting(&mut self, now: Time, sighting: Sighting) {
-        self.sightings.insert(sighting.channel, sighting.clone());
-        if let Some((opening, _)) = self.watched.get(&sighting.channel) {
-            let _ = self.feed(now, *opening, Input::Ledger(sighting));
-        }
-    }
-
-    /// Steps a machine, applies what it wants remembered, and keeps both for the round's commit.
-    fn feed(&mut self, now: Time, opening: OpeningId, input: Input) -> Result<(), Declined> {
-        let Some(seat) = self.seats.get_mut(&opening) else { return Ok(()) };
-        let step = seat.machine.step(now, input)?;
-        step.records.iter().for_each(|record| seat.machine.apply(record));
-        for record in &step.records {
-            self.record(journal::stream(opening), journal::record_entry(record));
-        }
-        self.round.effects.extend(step.effects.into_iter().map(|effect| (opening, effect)));
-        Ok(())
-    }
-
     /// Tells the user of every channel.
     pub(crate) fn tell_all(&self, event: &UserEvent) {
         for opening in self.seats.keys() {
@@ -397,13 +300,20 @@ impl House {
 }
 
 /// Rebuilds a machine from its stream.
-fn replay(opening: OpeningId, config: Config, records: &[Vec<u8>]) -> Option<Seat> {
-    let (first, rest) = records.split_first()?;
-    let Entry::Peer(peer) = Entry::read(first)? else { return None };
-    let mut machine = Machine::new(opening, config);
-    for entry in rest {
+fn replay(opening: OpeningId, config: Config, stream: &Stream) -> Option<Seat> {
+    let mut records = stream.records.iter();
+    let (peer, mut machine) = match &stream.snapshot {
+        Some(snapshot) => journal::read_snapshot(opening, config, snapshot)?,
+        None => {
+            let Entry::Peer(peer) = Entry::read(records.next()?)? else { return None };
+            (peer, Machine::new(opening, config))
+        }
+    };
+    let mut growing = Growing::of(0, stream.snapshot.as_ref().map_or(0, Vec::len));
+    for entry in records {
         let Entry::Record(record) = Entry::read(entry)? else { return None };
         machine.apply(&record);
+        growing.by(entry.len());
     }
-    Some(Seat { machine, peer, last_payment: PaymentId::new(0) })
+    Some(Seat::new(machine, peer, growing))
 }

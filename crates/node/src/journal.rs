@@ -1,10 +1,10 @@
 //! What a house writes into its journal: one stream per channel.
 //!
 //! A channel's stream begins with whom it is shared with; every other entry is a record of its
-//! machine.
+//! machine. A snapshot says both at once.
 
 use perun_channel::codec::{Decode, Encode};
-use perun_protocol::{OpeningId, Record};
+use perun_protocol::{Config, Machine, OpeningId, Record};
 use perun_store::StreamId;
 use perun_wire::PeerId;
 
@@ -47,4 +47,21 @@ pub(crate) fn record_entry(record: &Record) -> Vec<u8> {
     let mut entry = vec![RECORD];
     record.encode(&mut entry);
     entry
+}
+
+/// What stands for a channel's stream so far: with whom it is, and all that its machine remembers.
+pub(crate) fn snapshot_entry(peer: PeerId, machine: &Machine) -> Vec<u8> {
+    let mut entry = peer.0.to_vec();
+    entry.append(&mut machine.snapshot());
+    entry
+}
+
+/// Reads a snapshot; none if it is not one.
+pub(crate) fn read_snapshot(
+    opening: OpeningId,
+    config: Config,
+    bytes: &[u8],
+) -> Option<(PeerId, Machine)> {
+    let (peer, machine) = bytes.split_first_chunk()?;
+    Some((PeerId(*peer), Machine::from_snapshot(opening, config, machine).ok()?))
 }

@@ -75,3 +75,34 @@ fn a_lost_connection_is_dialled_again_by_its_dialler() {
     pair.wait("the payment", |pair| pair.bob.received(opening).len() == 4);
     assert_eq!(pair.alice.phase(opening), PhaseName::Open);
 }
+
+/// A channel's stream is as long after a thousand payments as after fifty: a snapshot takes the
+/// place of the records before it.
+#[test]
+fn what_an_update_costs_in_the_journal_is_given_back() {
+    let mut pair = Pair::new(Commit::Instant);
+    let opening = pair.open();
+    for round in 1..=20 {
+        for _ in 0..10 {
+            pair.alice.pay(opening, 1_000).unwrap();
+            pair.bob.pay(opening, 1_000).unwrap();
+        }
+        pair.wait("the payments", |pair| {
+            let received = [pair.alice.received(opening), pair.bob.received(opening)];
+            received.iter().all(|payments| payments.len() == 10 * round)
+        });
+    }
+    let states = [pair.alice.balances(opening), pair.bob.balances(opening)];
+    for party in [&mut pair.alice, &mut pair.bob] {
+        party.node = None;
+        let (journal, mark) = (party.folder.join("journal"), party.folder.join("mark"));
+        let mode = perun_store::OpenMode::Strict;
+        let level = perun_store::Durability::Relaxed;
+        let opened = perun_store::open_folders(&journal, &mark, [0; 16], mode, level).unwrap();
+        let bytes = opened.journal.live_bytes();
+        assert!(bytes < 32 << 10, "{bytes} bytes");
+        drop(opened);
+        party.start(&pair.world);
+    }
+    assert_eq!([pair.alice.balances(opening), pair.bob.balances(opening)], states);
+}

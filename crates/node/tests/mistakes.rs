@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{CELLS, CKB, DEPOSIT, Pair, Party, World, peer_of};
+use common::{CELLS, CHALLENGE_SECS, CKB, DEPOSIT, Pair, Party, World, peer_of, secret};
 use perun_channel::Amount;
 use perun_embedded_ckb::Commit;
-use perun_node::NodeError;
-use perun_protocol::{Command, Memo, OpeningId, PhaseName};
+use perun_node::{Ledger, NodeError, OpenRequest, SessionKey};
+use perun_protocol::{Change, Changes, Command, Memo, OpeningId, PhaseName};
 use perun_store::OpenError;
 
 /// The refusal in words, which must hold all of these.
@@ -113,7 +113,54 @@ fn a_wallet_without_money_can_still_be_told_what_it_needs() {
     let coin = world.deployment.coin();
     let balances = vec![vec![Amount::new(u128::from(61 * CKB)), Amount::ZERO]];
     let outcome = perun_channel::Allocation::new(vec![coin], balances, Vec::new()).unwrap();
-    let request = perun_node::OpenRequest { challenge_secs: common::CHALLENGE_SECS, outcome };
+    let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
     let asked = poor.node().open(perun_wire::PeerId([1; 32]), request);
     refused(asked, &["the wallet has 0 CKB", "would be enough"]);
+}
+
+/// A row of another ledger is funded by nobody: a peer could pay with it for ever.
+#[test]
+fn a_peer_does_not_pay_with_an_asset_that_nobody_deposits() {
+    let pair = Pair::new(Commit::Instant);
+    let coin = pair.world.deployment.coin();
+    let ether = perun_channel::Asset::ethereum(1, perun_channel::Address::new([7; 20]));
+    let mut rows = vec![
+        (coin, vec![Amount::new(u128::from(DEPOSIT)); 2]),
+        (ether, vec![Amount::new(1_000), Amount::new(0)]),
+    ];
+    rows.sort_by(|one, other| one.0.cmp(&other.0));
+    let (assets, balances) = rows.into_iter().unzip();
+    let outcome = perun_channel::Allocation::new(assets, balances, Vec::new()).unwrap();
+    let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
+    let proposer = pair.alice.node().open(peer_of(&pair.bob), request.clone());
+    let refused = proposer.unwrap_err().to_string();
+    assert!(refused.contains("not of this chain"), "{refused}");
+    // Another program does propose it.
+    let mut ledger = pair.bob.ledger(&pair.world);
+    let session = SessionKey::from_secret(secret()).unwrap();
+    let honest = pair.request([DEPOSIT; 2]);
+    let (terms, _) = ledger.offer(session.address(), &honest).unwrap();
+    let terms = perun_protocol::Terms { outcome: request.outcome, ..terms };
+    let other = SessionKey::from_secret(secret()).unwrap();
+    let refused = ledger.answer(other.address(), &terms).unwrap_err().to_string();
+    assert!(refused.contains("not of this chain"), "{refused}");
+}
+
+/// What the machine does not take is not set aside: each refused wish would take a cell more.
+#[test]
+fn a_refused_resize_gives_its_money_back() {
+    let cells = [2_000 * CKB, 500 * CKB, 500 * CKB, 500 * CKB, 500 * CKB, 500 * CKB];
+    let mut pair = Pair::with_world(|world, alice, _| *alice = Party::new(world, &cells));
+    let opening = pair.open();
+    pair.bob.node = None;
+    let amount = Amount::new(u128::from(10 * CKB));
+    let changes = || Changes::new(vec![[Change::Deposit { amount }, Change::Keep {}]]).unwrap();
+    let asked: Vec<_> = (0..12).map(|_| pair.alice.node().resize(opening, changes())).collect();
+    let refused = asked.iter().filter(|asked| asked.is_err()).count();
+    assert!(refused >= 9, "{asked:?}");
+    let ours = |error: &NodeError| matches!(error, NodeError::Declined(_));
+    assert!(asked.iter().filter_map(|asked| asked.as_ref().err()).all(ours), "{asked:?}");
+    // At most two wait, in a cell of the wallet each: what the others would have taken is there.
+    let most = pair.world.holdings(&pair.alice.lock) - 2 * 700 * CKB - 300 * CKB;
+    pair.ask([most, 0]).unwrap();
 }

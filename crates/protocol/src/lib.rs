@@ -70,6 +70,7 @@ mod record;
 mod refusal;
 mod registrations;
 mod resize;
+mod snapshot;
 mod terms;
 mod units;
 mod update;

@@ -159,8 +159,8 @@ impl Wire for Batch {
 /// Payments that wait, and per asset how much they need together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Queue {
-    waiting: VecDeque<Payment>,
-    needed: Vec<Amount>,
+    pub(crate) waiting: VecDeque<Payment>,
+    pub(crate) needed: Vec<Amount>,
 }
 
 impl Queue {

@@ -15,9 +15,9 @@ use crate::units::Index;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Registrations {
     /// The newest version whose registration is confirmed.
-    confirmed: Option<Version>,
+    pub(crate) confirmed: Option<Version>,
     /// What our own right was used for.
-    own: Option<Version>,
+    pub(crate) own: Option<Version>,
 }
 
 impl Registrations {

@@ -1,6 +1,6 @@
 //! What one commit holds: records, snapshots and ends of streams, in order, all or nothing.
 
-use crate::format::Kind;
+use crate::format::{ENTRY_OVERHEAD, Kind};
 
 /// The most entries one batch may hold. One protocol step writes a handful; a thousand leaves room
 /// for merging a burst of payments and keeps the encoded group far below the journal's limit.
@@ -14,6 +14,7 @@ pub struct StreamId(pub [u8; 32]);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     pub(crate) entries: Vec<Entry>,
+    bytes: u64,
 }
 
 /// One entry of a batch, before it has a number.
@@ -55,6 +56,12 @@ impl Batch {
         self.entries.len()
     }
 
+    /// How many bytes of the journal the batch takes.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -62,6 +69,8 @@ impl Batch {
     }
 
     fn with(mut self, kind: Kind, stream: StreamId, payload: Vec<u8>) -> Self {
+        let bytes = payload.len().saturating_add(ENTRY_OVERHEAD);
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         self.entries.push(Entry { kind, stream, payload });
         self
     }

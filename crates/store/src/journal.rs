@@ -14,15 +14,16 @@ use crate::batch::{Batch, MAX_BATCH_RECORDS};
 use crate::compact::{LiveBytes, compacted};
 use crate::disk::{Disk, DiskAct, DiskError};
 use crate::error::CommitError;
-use crate::format::{ENTRY_OVERHEAD, Entry, Header, JOURNAL, Kind, MAX_PAYLOAD_BYTES};
+use crate::format::{Entry, Header, JOURNAL, Kind, MAX_PAYLOAD_BYTES};
 use crate::mark::Mark;
 
 /// The most live bytes a journal holds. A channel needs some kilobytes, so this is room for tens of
 /// thousands of them, and a replay still fits into the memory of a small machine.
 pub const MAX_JOURNAL_BYTES: u64 = 256 << 20;
 
-/// Kept free for snapshots and ends, which are what makes room again in a full journal.
-const RESERVE_BYTES: u64 = 16 << 20;
+/// Which part of the limit is kept free beside it for snapshots and ends, which are what makes room
+/// again in a full journal: 16 MiB of the usual 256.
+const RESERVE_PART: u64 = 16;
 
 /// Below this size a rewrite is not worth its syncs.
 const COMPACT_FROM_BYTES: u64 = 1 << 20;
@@ -92,6 +93,8 @@ struct State {
     next: u64,
     durable: u64,
     poison: Option<DiskError>,
+    /// How many live bytes records may bring it to.
+    limit: u64,
     live: LiveBytes,
     file_bytes: u64,
     entries: u64,
@@ -120,6 +123,7 @@ impl Journal {
             next: last.saturating_add(1),
             durable: last,
             poison: None,
+            limit: MAX_JOURNAL_BYTES,
             live,
             file_bytes,
             entries: 0,
@@ -180,6 +184,24 @@ impl Journal {
             self.shared.turn.notify_all();
             return state.poison.map_or(Ok(()), |error| Err(CommitError::Fault(error)));
         }
+    }
+
+    /// Lets the journal hold fewer live bytes than [`MAX_JOURNAL_BYTES`], as on a small machine. More
+    /// than that is not possible.
+    pub fn limit_to(&self, bytes: u64) {
+        self.lock().limit = bytes.min(MAX_JOURNAL_BYTES);
+    }
+
+    /// How many live bytes records may bring the journal to.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.lock().limit
+    }
+
+    /// How many live bytes the journal has now: what a replay still needs.
+    #[must_use]
+    pub fn live_bytes(&self) -> u64 {
+        self.lock().live.total()
     }
 
     /// What the journal has done so far.
@@ -246,6 +268,11 @@ impl fmt::Debug for Journal {
     }
 }
 
+/// What snapshots and ends may take beside this limit.
+const fn reserve(limit: u64) -> u64 {
+    limit / RESERVE_PART
+}
+
 fn check(batch: &Batch) -> Result<(), CommitError> {
     if batch.len() > MAX_BATCH_RECORDS {
         return Err(CommitError::BatchTooLong);
@@ -259,15 +286,13 @@ fn check(batch: &Batch) -> Result<(), CommitError> {
 impl State {
     /// Gives the batch its numbers and puts it into the queue; returns its last number.
     fn enqueue(&mut self, batch: Batch, id: &[u8; 16]) -> Result<u64, CommitError> {
-        let size = |payload: &[u8]| payload.len().saturating_add(ENTRY_OVERHEAD);
-        let bytes: usize = batch.entries.iter().map(|entry| size(&entry.payload)).sum();
+        let added = batch.bytes();
         let grows = batch.entries.iter().any(|entry| entry.kind == Kind::Record);
-        let limit = MAX_JOURNAL_BYTES.saturating_add(if grows { 0 } else { RESERVE_BYTES });
-        let added = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let limit = if grows { self.limit } else { self.limit.saturating_add(reserve(self.limit)) };
         if !batch.is_empty() && self.live.total().saturating_add(added) > limit {
             return Err(CommitError::JournalFull);
         }
-        self.queue.reserve(bytes);
+        self.queue.reserve(usize::try_from(added).unwrap_or(0));
         let mut left = batch.len();
         for entry in batch.entries {
             left = left.saturating_sub(1);

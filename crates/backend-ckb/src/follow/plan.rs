@@ -71,6 +71,38 @@ pub(super) fn touched_heights(
     Ok(None)
 }
 
+/// Most blocks that are read to find what spent an input: the newest ones of a wallet's lock.
+const SPENDER_BLOCKS_MAX: usize = 256;
+
+/// The heights of blocks one of which may have spent an input that the channel waits for: those
+/// that touch the lock of an input that is not live any more, though the creation did not commit.
+/// They lie below a new follower's cursor, so nobody else reads them.
+pub(super) fn spender_heights(
+    rpc: &dyn Rpc,
+    channel: &Channel,
+) -> Result<BTreeSet<u64>, FollowError> {
+    let inputs = channel.inputs_awaited();
+    if inputs.is_empty() || creation_is_committed(rpc, channel)? {
+        return Ok(BTreeSet::new());
+    }
+    for input in inputs {
+        if ask(|| Ok(rpc.live_cell(input, View::Chain)?))?.is_some() {
+            continue;
+        }
+        let made = ask(|| Ok(rpc.transaction(&input.tx_hash())?))?;
+        let since = match made.status {
+            TransactionStatus::Committed { block, .. } => block.number,
+            _ => continue,
+        };
+        let index = usize::try_from(u32::from(input.index())).unwrap_or(usize::MAX);
+        let lock = made.transaction.and_then(|tx| tx.outputs().get(index)).map(|cell| cell.lock());
+        let Some(lock) = lock else { continue };
+        let heights = touched_heights(rpc, &lock)?.unwrap_or_default();
+        return Ok(heights.range(since..).rev().take(SPENDER_BLOCKS_MAX).copied().collect());
+    }
+    Ok(BTreeSet::new())
+}
+
 /// Whether an input that some channel waits for is not live, though its creation is not committed:
 /// only the blocks can tell what spent it.
 fn inputs_spent(rpc: &dyn Rpc, follower: &Follower) -> Result<bool, FollowError> {

@@ -203,7 +203,8 @@ fn rescan(rpc: &dyn Rpc, next: &mut Follower) -> Result<(), FollowError> {
     let mut at_hand: BTreeMap<u64, Block> = BTreeMap::new();
     for id in waiting {
         let Some(channel) = next.channels.get(&id) else { continue };
-        let Some(heights) = plan::touched_heights(rpc, &channel.marks.lock)? else { continue };
+        let Some(mut heights) = plan::touched_heights(rpc, &channel.marks.lock)? else { continue };
+        heights.append(&mut plan::spender_heights(rpc, channel)?);
         if at_hand.len() > BLOCKS_AT_HAND_MAX {
             at_hand.clear();
         }

@@ -22,7 +22,7 @@ use perun_backend_ckb::purse::Purse;
 use perun_backend_ckb::rpc::{Rpc, RpcError};
 use perun_backend_ckb::wallet::{OwnedLock, Wallet};
 use perun_channel::hash::ckb_hash;
-use perun_channel::{Address, ChannelId, Participant, State};
+use perun_channel::{Address, Allocation, Asset, ChannelId, Participant, State};
 use perun_protocol::{
     Agreed, Assembly, Changes, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Standing, Target,
     Terms, Witness,
@@ -106,6 +106,23 @@ impl CkbLedger {
         purse
     }
 
+    /// Refuses rows that a transaction on this chain does not fund: nobody deposits anything for
+    /// them, so a peer could pay with what does not exist.
+    fn check_assets(&self, outcome: &Allocation) -> Result<(), LedgerError> {
+        let chain = self.deployment.chain();
+        let is_ours = |asset: &Asset| {
+            asset.chain() == chain && (asset.is_ckb_coin() || asset.ckb_type_hash().is_some())
+        };
+        match outcome.assets().iter().position(|asset| !is_ours(asset)) {
+            None => Ok(()),
+            Some(row) => Err(LedgerError::Refused(format!(
+                "asset {row} of the channel is not of this chain, so nobody would deposit it and \
+                 payments in it would be worth nothing; nothing was set aside or signed. Leave it \
+                 out"
+            ))),
+        }
+    }
+
     /// Promises the cells of our contribution to it, unless they are already.
     fn promise(&mut self, bytes: &[u8], inputs: &[OutPoint]) -> Result<(), LedgerError> {
         let name = ckb_hash(&[bytes]);
@@ -124,6 +141,7 @@ impl Ledger for CkbLedger {
         session: Address,
         request: &OpenRequest,
     ) -> Result<(Terms, LedgerBytes), LedgerError> {
+        self.check_assets(&request.outcome)?;
         self.make_offer(session, request)
     }
 
@@ -132,6 +150,7 @@ impl Ledger for CkbLedger {
         session: Address,
         terms: &Terms,
     ) -> Result<(Participant, LedgerBytes), LedgerError> {
+        self.check_assets(&terms.outcome)?;
         self.make_answer(session, terms)
     }
 
@@ -246,7 +265,8 @@ impl Ledger for CkbLedger {
         };
         for sighting in sightings.iter().filter(decided) {
             if let Some(contribution) = self.openings.remove(&sighting.channel) {
-                self.release_funds(&contribution)?;
+                // It fails only if they are free already, and what was seen is not told twice.
+                let _ = self.release_funds(&contribution);
             }
         }
         Ok(sightings)

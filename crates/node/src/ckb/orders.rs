@@ -88,8 +88,8 @@ impl CkbLedger {
         self.carry_out(target, Order::Withdraw, attempt, &step)
     }
 
-    /// Sends one step of one channel; again with a higher fee if it was sent before. If a token's
-    /// script refuses to move, its rows are left for later and everything else is paid.
+    /// Sends one step of one channel; again with a higher fee if it was sent before. If a token does
+    /// not move, its rows are left for later and everything else is paid.
     fn carry_out(
         &mut self,
         target: &Target,
@@ -105,7 +105,9 @@ impl CkbLedger {
         let contract = Anchor::of(target)?.contract;
         let live = LiveChannel::find(self.rpc.as_ref(), &self.deployment, &contract);
         let live = live.map_err(refused)?;
-        let mask = contract.setup().token_mask();
+        // A withdrawal names its rows itself, and a registration pays nothing.
+        let pays_tokens = matches!(order, Order::Close | Order::Conclude);
+        let mask = if pays_tokens { contract.setup().token_mask() } else { 0 };
         let pay = |unpaid: u32| -> Result<Paid, Error> {
             let (contract, live) = (contract.clone(), live.clone());
             let jobs = [Job { contract, live, step: step(unpaid) }];
@@ -114,11 +116,7 @@ impl CkbLedger {
             send(&purse, &paid, &[])?;
             Ok(paid)
         };
-        let paid = match pay(0) {
-            Err(Error::Rpc(RpcError::Script { .. })) if mask != 0 => pay(mask),
-            paid => paid,
-        };
-        let paid = paid.map_err(refused)?;
+        let paid = leaving_tokens(mask, pay).map_err(refused)?;
         self.outstanding.push(Outstanding { id: target.id, order, paid });
         Ok(())
     }
@@ -150,6 +148,43 @@ impl CkbLedger {
             }
         }
         Ok(())
+    }
+}
+
+/// Pays all rows; if that fails in a way that a token can bring about, all but one token row, each in
+/// its turn, and then none of the token rows. A token's script may refuse, crash, burn cycles or be
+/// gone from the chain: whatever it does, it must not hold up the coin, nor one token the others.
+fn leaving_tokens<T>(mask: u32, pay: impl Fn(u32) -> Result<T, Error>) -> Result<T, Error> {
+    let error = match pay(0) {
+        Err(error) if may_come_from_a_token(&error) => error,
+        done => return done,
+    };
+    let rows = (0..u32::BITS).map(|row| mask & (1 << row)).filter(|row| *row != 0 && *row != mask);
+    for left in rows.chain((mask != 0).then_some(mask)) {
+        match pay(left) {
+            Err(error) if may_come_from_a_token(&error) => {}
+            done => return done,
+        }
+    }
+    Err(error)
+}
+
+/// Whether a token, by its script or by the cells that hold its code, can be the reason.
+const fn may_come_from_a_token(error: &Error) -> bool {
+    match error {
+        Error::Rpc(error) => matches!(
+            error,
+            RpcError::Script { .. }
+                | RpcError::ScriptFault { .. }
+                | RpcError::Dead { .. }
+                | RpcError::Unknown { .. }
+                | RpcError::HeaderUnknown { .. }
+                | RpcError::Immature { .. }
+                | RpcError::Malformed { .. }
+                | RpcError::Rejected { .. }
+        ),
+        Error::TooLarge { .. } | Error::TokenUnknown(_) | Error::FeeCap { .. } => true,
+        _ => false,
     }
 }
 

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perun_backend_ckb::deployment::Deployment;
 use perun_backend_ckb::follow::{
-    self, Cause, Change, ChannelEvent, Creation, Depth, Follower, Standing as Walked, Status, Watch,
+    self, CHANNELS_MAX, Cause, Change, ChannelEvent, Creation, Depth, FollowError, Follower,
+    Standing as Walked, Status, WINDOW_BLOCKS, Watch,
 };
 use perun_backend_ckb::rpc::Rpc;
 use perun_channel::ChannelId;
@@ -21,6 +22,10 @@ use crate::LedgerError;
 
 /// How often one sync reads on if the node has more.
 const WALKS_MAX: usize = 64;
+/// How many looks in a row may find a node that knows fewer blocks than it once showed: one that
+/// has just restarted catches up meanwhile; one that lied does not.
+const BEHIND_MAX: u32 = 12;
+const _: () = assert!(2 * crate::house::CHANNELS_MOST <= CHANNELS_MAX);
 /// Waits for ever: what is only in the pool cannot be concluded.
 const NEVER: LedgerTime = LedgerTime::new(u64::MAX);
 
@@ -30,10 +35,12 @@ pub(super) struct Watcher {
     depth: Depth,
     follower: Option<Follower>,
     /// Channels to be watched as soon as the chain can be read.
-    waiting: Vec<Watch>,
+    waiting: BTreeMap<ChannelId, Watch>,
     changes: BTreeMap<ChannelId, Vec<Change>>,
     /// Channels whose level must be told although nothing changed: they are watched anew.
     untold: BTreeSet<ChannelId>,
+    /// How many looks in a row found the node behind what it once showed.
+    behind: u32,
 }
 
 impl Watcher {
@@ -42,9 +49,10 @@ impl Watcher {
             env: deployment.env(),
             depth,
             follower: None,
-            waiting: Vec::new(),
+            waiting: BTreeMap::new(),
             changes: BTreeMap::new(),
             untold: BTreeSet::new(),
+            behind: 0,
         }
     }
 
@@ -55,8 +63,17 @@ impl Watcher {
             inputs: anchor.inputs,
         };
         let (id, depth) = (target.id, self.depth);
-        self.waiting.push(Watch { id, depth, creation: Some(creation) });
-        self.untold.insert(target.id);
+        self.waiting.insert(id, Watch { id, depth, creation: Some(creation) });
+        self.untold.insert(id);
+        let known = self.follower.as_ref();
+        let all = self.waiting.len().saturating_add(known.map_or(0, |it| it.watched().len()));
+        if all > CHANNELS_MAX && !known.is_some_and(|it| it.vault_lock(&id).is_some()) {
+            return Err(LedgerError::Refused(format!(
+                "channel {id} is not watched yet, for {CHANNELS_MAX} others are; it is when one of \
+                 these has closed for good. Until then look after it from another node: an old \
+                 state that the peer registers would not be noticed here"
+            )));
+        }
         Ok(())
     }
 
@@ -65,15 +82,65 @@ impl Watcher {
             Some(follower) => follower,
             None => Follower::new(self.env, follow::checkpoint(rpc).map_err(unavailable)?),
         };
-        for watch in self.waiting.drain(..) {
-            // Watched before with other words: what the follower has is as good.
-            let _ = follower.watch(watch);
-        }
+        self.take_up(&mut follower);
         let mut told = core::mem::take(&mut self.untold);
         let walked = self.walk(rpc, &mut follower, &mut told);
+        if let Err(error) = walked {
+            // The follower does not tell twice what it told before the node went away.
+            self.untold.append(&mut told);
+            self.follower = Some(follower);
+            return Err(error);
+        }
+        let sightings = told.iter().map(|id| self.sighting(id)).collect();
+        self.let_go(&mut follower);
         self.follower = Some(follower);
-        walked?;
-        Ok(told.iter().map(|id| self.sighting(id)).collect())
+        Ok(sightings)
+    }
+
+    /// Hands the follower what it is to watch, as far as it has places.
+    fn take_up(&mut self, follower: &mut Follower) {
+        self.waiting.retain(|_, watch| {
+            matches!(follower.watch(watch.clone()), Err(FollowError::Full { .. }))
+            // Watched before with other words: what the follower has is as good.
+        });
+    }
+
+    /// A node that knows fewer blocks than before may be restarting. If that lasts, what it showed
+    /// then was not the chain that it shows now.
+    fn wait_for_node(&mut self, rpc: &dyn Rpc, follower: &mut Follower) -> Result<(), LedgerError> {
+        self.behind = self.behind.saturating_add(1);
+        if self.behind < BEHIND_MAX { Ok(()) } else { Err(self.start_over(rpc, follower)) }
+    }
+
+    /// Reads everything anew on the chain that the node shows now; returns what to say about it.
+    fn start_over(&mut self, rpc: &dyn Rpc, follower: &mut Follower) -> LedgerError {
+        let checkpoint = match follow::checkpoint(rpc) {
+            Ok(checkpoint) => checkpoint,
+            Err(error) => return unavailable(error),
+        };
+        *follower = follower.restarted(checkpoint);
+        self.changes.clear();
+        self.untold.extend(follower.watched().map(|watch| watch.id));
+        self.behind = 0;
+        LedgerError::OtherChain
+    }
+
+    /// Lets go of channels of which nothing more can be heard.
+    fn let_go(&mut self, follower: &mut Follower) {
+        let tip = follower.cursor().number;
+        let is_final = |changes: &Vec<Change>| {
+            let last = changes.last();
+            let block = last.and_then(Change::block).map(|block| block.number);
+            last.is_some_and(ends)
+                && block.is_some_and(|number| tip.saturating_sub(number) > u64::from(WINDOW_BLOCKS))
+        };
+        self.changes.retain(|id, changes| {
+            let gone = is_final(changes);
+            if gone {
+                follower.unwatch(id);
+            }
+            !gone
+        });
     }
 
     /// The chain's clock, as the last sync saw it.
@@ -88,15 +155,33 @@ impl Watcher {
         follower: &mut Follower,
         told: &mut BTreeSet<ChannelId>,
     ) -> Result<(), LedgerError> {
+        let mut unread = Vec::new();
         for _ in 0..WALKS_MAX {
-            let walk = follow::sync(rpc, follower).map_err(unavailable)?;
+            let walk = match follow::sync(rpc, follower) {
+                Ok(walk) => walk,
+                Err(FollowError::ReorgTooDeep { .. }) => {
+                    return Err(self.start_over(rpc, follower));
+                }
+                Err(error) => return Err(unavailable(error)),
+            };
             for event in walk.events {
                 told.insert(event.key().channel);
                 self.note(event);
             }
+            match walk.standing {
+                Walked::NodeBehind => self.wait_for_node(rpc, follower)?,
+                Walked::Current | Walked::More => self.behind = 0,
+            }
+            unread = walk.unread;
             if !matches!(walk.standing, Walked::More) {
                 break;
             }
+        }
+        // Of a channel that was not read yet it is not known that it is absent.
+        let unseen = |id: &ChannelId| self.changes.get(id).is_none_or(Vec::is_empty);
+        for id in unread.iter().filter(|id| unseen(id)) {
+            told.remove(id);
+            self.untold.insert(*id);
         }
         Ok(())
     }
@@ -129,6 +214,17 @@ impl Watcher {
     }
 }
 
+/// Whether nothing follows this change.
+const fn ends(change: &Change) -> bool {
+    match &change.cause {
+        Cause::Cooperative { .. } | Cause::FundingAborted | Cause::OpenImpossible { .. } => true,
+        Cause::Concluded { unpaid, .. }
+        | Cause::Withdrawn { unpaid, .. }
+        | Cause::ClosedFinal { unpaid, .. } => *unpaid == 0,
+        Cause::Opened { .. } | Cause::Funding { .. } | Cause::Registered { .. } => false,
+    }
+}
+
 fn standing(change: &Change) -> Standing {
     match &change.cause {
         Cause::Opened { .. } => Standing::Open,
@@ -154,6 +250,6 @@ fn standing(change: &Change) -> Standing {
     }
 }
 
-fn unavailable(error: follow::FollowError) -> LedgerError {
+fn unavailable(error: FollowError) -> LedgerError {
     LedgerError::Unavailable(error.to_string())
 }

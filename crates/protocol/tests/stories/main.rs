@@ -16,5 +16,6 @@ mod phases;
 mod refusing;
 mod resizing;
 mod silence;
+mod snapshots;
 mod veiling;
 mod watching;

@@ -195,6 +195,7 @@ impl Pair {
             node.journal.push(record.to_bytes());
             let from = node.machine.phase();
             node.machine.apply(record);
+            crate::snapshots::check(&node.machine, node.config);
             self.edges.insert((from, kind(record), node.machine.phase()));
             self.updates += usize::from(matches!(record, Record::UpdateProposed { .. }));
         }

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ckb_types::core::{BlockView, DepType, HeaderView, TransactionView};
 use ckb_types::packed::{Byte32, OutPoint};
+use perun_backend_ckb::Error;
 use perun_backend_ckb::deployment::{CodeCell, Deployment};
 use perun_backend_ckb::follow::Depth;
 use perun_backend_ckb::money::{CKB, Made};
 use perun_backend_ckb::rpc::{
-    BlockId, Cell, ChainIdentity, Cursor, DevControl, IndexedCell, Page, Rpc, RpcError, SearchKey,
-    Touch, TransactionLookup, View,
+    BlockId, Cell, ChainIdentity, Cursor, DevControl, IndexedCell, Page, Rpc, RpcError,
+    ScriptSource, SearchKey, Touch, TransactionLookup, View,
 };
 use perun_backend_ckb::tx::Draft;
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey, Wallet};
@@ -18,7 +19,7 @@ use perun_channel::ChannelId;
 use perun_embedded_ckb::testkit::{Key, Payment, plain};
 use perun_embedded_ckb::{Chain, Genesis};
 
-use super::{Order, Outstanding, row_to_try, send};
+use super::{Order, Outstanding, leaving_tokens, row_to_try, send};
 use crate::ckb::{CkbLedger, CkbOptions};
 
 /// A node that can be away, or refuse what it is sent.
@@ -164,4 +165,46 @@ fn a_token_that_never_moves_again_does_not_hold_up_the_others() {
     let tried: Vec<u32> = (0..4).map(|attempt| row_to_try(0b1_0110, attempt)).collect();
     assert_eq!(tried, [0b10, 0b100, 0b1_0000, 0b10]);
     assert_eq!((row_to_try(0, 3), row_to_try(1 << 31, u32::MAX)), (0, 1 << 31));
+}
+
+/// Every way in which a token can spoil a transaction.
+fn spoilt() -> Vec<Error> {
+    let (text, out_point) = (String::new(), OutPoint::default());
+    let source_cell = ScriptSource::Unnamed;
+    vec![
+        RpcError::Script { code: -1, source_cell, text: text.clone() }.into(),
+        RpcError::ScriptFault { source_cell, text: text.clone() }.into(),
+        RpcError::Dead { out_point: out_point.clone() }.into(),
+        RpcError::Unknown { out_point }.into(),
+        RpcError::Rejected { code: -1, text }.into(),
+        Error::TooLarge { size: 1_000, cycles: u64::MAX },
+        Error::TokenUnknown([1; 32]),
+    ]
+}
+
+#[test]
+fn whatever_a_token_does_its_rows_are_left_and_everything_else_is_paid() {
+    for error in spoilt() {
+        // One bad token: the other is paid with the coin.
+        let pay =
+            |left: u32| if left & 0b100 == 0 { Err(error.clone()) } else { Ok::<_, Error>(left) };
+        assert_eq!(leaving_tokens(0b110, pay), Ok(0b100), "{error}");
+        // Both are bad: the coin is paid.
+        let pay = |left: u32| if left == 0b110 { Ok::<_, Error>(left) } else { Err(error.clone()) };
+        assert_eq!(leaving_tokens(0b110, pay), Ok(0b110), "{error}");
+        // It was not a token: that is what is said.
+        assert_eq!(leaving_tokens::<u32>(0b110, |_| Err(error.clone())), Err(error.clone()));
+        assert_eq!(leaving_tokens::<u32>(0, |_| Err(error.clone())), Err(error));
+    }
+}
+
+#[test]
+fn a_node_that_is_away_is_no_reason_to_leave_a_token() {
+    let away = || Error::from(RpcError::Transport("away".into()));
+    let tried = std::cell::Cell::new(0);
+    let done = leaving_tokens::<u32>(0b110, |_| {
+        tried.set(tried.get() + 1);
+        Err(away())
+    });
+    assert_eq!((done, tried.get()), (Err(away()), 1));
 }

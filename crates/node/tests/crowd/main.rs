@@ -1,0 +1,126 @@
+//! What a crowd of strangers without money can do to a house: nothing that lasts.
+
+mod scene;
+
+use perun_node::{House, NodeError};
+use perun_protocol::{DeclineReason, PhaseName, Time};
+use scene::{Scene, name, peer, proposal, receipt};
+
+/// What one peer may have at once.
+const PER_PEER: u32 = 256;
+
+/// Five strangers, 256 proposals each, whose deadlines pass while the node does one tick. One batch
+/// of the store holds fewer records than that.
+#[test]
+fn many_proposals_that_expire_together_do_not_stop_the_node() {
+    let scene = Scene::default();
+    let (mut house, _) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    for number in 0..5 * PER_PEER {
+        house.message(now, peer(number / PER_PEER), receipt, &proposal(number, 0, 0));
+        if house.round_is_full() {
+            house.finish_round(now).unwrap();
+        }
+    }
+    house.finish_round(now).unwrap();
+    let later = Time::new(1_000 + 601);
+    house.restart(later).unwrap();
+    house.tick(later).unwrap();
+    assert_eq!(house.deadline(), None, "all have run out");
+    let declines = scene.letters.lock().unwrap().len();
+    assert_eq!(declines, 5 * usize::try_from(PER_PEER).unwrap(), "every peer was told");
+    drop(house);
+    let (mut house, _) = scene.house().unwrap();
+    house.restart(later).unwrap();
+    house.tick(later).unwrap();
+}
+
+/// What the ledger is to read of a proposal may be 131,070 bytes; a real one needs one or two
+/// thousand, and one of 64 small cells ten.
+#[test]
+fn a_proposal_of_a_length_that_no_wallet_needs_is_declined_and_not_remembered() {
+    let scene = Scene::default();
+    let (mut house, _) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    house.message(now, peer(0), receipt, &proposal(0, 65_535, 65_535));
+    house.message(now, peer(0), receipt, &proposal(1, 0, 17_000));
+    house.message(now, peer(0), receipt, &proposal(2, 0, 12_000));
+    house.finish_round(now).unwrap();
+    assert_eq!(scene.reasons(), [DeclineReason::Terms {}, DeclineReason::Terms {}]);
+    assert_eq!(scene.streams(), 1);
+}
+
+/// Strangers propose until the journal is nearly full: then they are declined, and the node goes
+/// on. When what they asked for has run out, there is room again.
+#[test]
+fn proposals_do_not_fill_the_journal() {
+    let mut scene = Scene::default();
+    scene.limit = Some(1 << 20);
+    let (mut house, _) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    for number in 0..150 {
+        house.message(now, peer(number), receipt, &proposal(number, 0, 10_000));
+        house.finish_round(now).unwrap();
+    }
+    let declined = scene.reasons();
+    assert!(declined.len() > 50, "{} of 150", declined.len());
+    assert!(declined.iter().all(|reason| *reason == DeclineReason::Busy {}));
+    let wanted = scene.open(&mut house);
+    assert!(matches!(wanted, Err(NodeError::JournalNearlyFull)), "{wanted:?}");
+    let later = Time::new(1_000 + 601);
+    house.tick(later).unwrap();
+    house.message(later, peer(999), receipt, &proposal(999, 0, 10_000));
+    house.finish_round(later).unwrap();
+    assert_eq!(house.status(name(999)).unwrap().phase, PhaseName::Deciding);
+    let wanted = scene.open(&mut house);
+    assert!(matches!(wanted, Err(NodeError::Ledger(_))), "it goes on to the ledger: {wanted:?}");
+}
+
+/// A journal that is full to the brim still takes what has to be remembered: as snapshots, which
+/// replace more than they take.
+#[test]
+fn a_full_journal_still_takes_what_must_be_remembered() {
+    let mut scene = Scene::default();
+    let (mut house, _) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    for number in 0..40 {
+        house.message(now, peer(number), receipt, &proposal(number, 0, 4_000));
+    }
+    house.finish_round(now).unwrap();
+    drop(house);
+    scene.limit = Some(scene.opened().journal.live_bytes() - 1_000);
+    let (mut house, _) = scene.house().unwrap();
+    let later = Time::new(1_000 + 601);
+    house.restart(later).unwrap();
+    house.tick(later).unwrap();
+    drop(house);
+    let (house, _) = scene.house().unwrap();
+    assert!((0..40).all(|number| phase(&house, number) == Some(PhaseName::Over)));
+}
+
+/// What came to nothing is a hundred bytes, and only the newest of it is kept.
+#[test]
+fn what_strangers_leave_behind_is_forgotten() {
+    const KEPT: usize = 1_024;
+    let scene = Scene::default();
+    let (mut house, _) = scene.house().unwrap();
+    let receipt = receipt();
+    for round in 0..3 {
+        let now = Time::new(1_000 + 1_000 * u64::from(round));
+        for number in 600 * round..600 * (round + 1) {
+            house.message(now, peer(number / 200), receipt, &proposal(number, 0, 100));
+            house.finish_round(now).unwrap();
+        }
+        house.tick(now.after(601)).unwrap();
+    }
+    assert_eq!(scene.letters.lock().unwrap().len(), 1_800, "each was told before it was forgotten");
+    assert_eq!((phase(&house, 0), phase(&house, 1_799)), (None, Some(PhaseName::Over)));
+    drop(house);
+    assert_eq!(scene.streams(), KEPT);
+    let bytes = scene.opened().journal.live_bytes();
+    assert!(bytes < 150 * u64::try_from(KEPT).unwrap(), "{bytes} bytes");
+}
+
+fn phase(house: &House, number: u32) -> Option<PhaseName> {
+    house.status(name(number)).map(|status| status.phase)
+}

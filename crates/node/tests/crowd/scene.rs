@@ -1,0 +1,242 @@
+//! A house on a disk in memory, whose peers say what the story says and whose ledger is never there.
+
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+
+use perun_channel::codec::{Decode, Encode};
+use perun_channel::{Address, Allocation, Amount, Asset, Participant, State};
+use perun_node::{
+    House, Ledger, LedgerError, NodeError, NodeEvent, OpenRequest, Post, SessionKey, Signer,
+};
+use perun_protocol::{
+    Agreed, Assembly, Body, Changes, Config, DeclineReason, LedgerBytes, LedgerTime, Message,
+    OpeningId, Plan, Sighting, Slot, Target, Terms, Witness,
+};
+use perun_store::{Durability, MemoryDisk, OpenMode, Opened};
+use perun_wire::{Event, Expect, Handshake, Identity, Incarnation, PeerId, Receipt, Session};
+
+/// What the house has sent, by peer.
+type Letters = Arc<Mutex<Vec<(PeerId, Message)>>>;
+
+/// A post that delivers to the story.
+struct Letterbox(Letters);
+
+impl Post for Letterbox {
+    fn send(&mut self, peer: PeerId, payload: &[u8]) -> bool {
+        self.0.lock().unwrap().push((peer, Message::from_bytes(payload).unwrap()));
+        true
+    }
+    fn acknowledge(&mut self, _: PeerId, _: Receipt) {}
+    fn hang_up(&mut self, _: PeerId) {}
+}
+
+/// A ledger that is never there.
+struct Nothing;
+
+fn no<T>() -> Result<T, LedgerError> {
+    Err(LedgerError::Unavailable("nothing".into()))
+}
+
+impl Ledger for Nothing {
+    fn offer(&mut self, _: Address, _: &OpenRequest) -> Result<(Terms, LedgerBytes), LedgerError> {
+        no()
+    }
+    fn answer(&mut self, _: Address, _: &Terms) -> Result<(Participant, LedgerBytes), LedgerError> {
+        no()
+    }
+    fn resize_offer(
+        &mut self,
+        _: &Target,
+        _: &State,
+        _: &Changes,
+    ) -> Result<(LedgerBytes, LedgerBytes), LedgerError> {
+        no()
+    }
+    fn resize_answer(
+        &mut self,
+        _: &Target,
+        _: &State,
+        _: &Changes,
+    ) -> Result<LedgerBytes, LedgerError> {
+        no()
+    }
+    fn assemble(&mut self, _: &Plan) -> Result<Assembly, LedgerError> {
+        no()
+    }
+    fn witness(&mut self, _: &Assembly, _: Signer<'_>) -> Result<Witness, LedgerError> {
+        no()
+    }
+    fn check_witness(
+        &mut self,
+        _: &Assembly,
+        _: &Witness,
+        _: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        no()
+    }
+    fn submit_assembly(
+        &mut self,
+        _: &Assembly,
+        _: &Witness,
+        _: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        no()
+    }
+    fn release_funds(&mut self, _: &LedgerBytes) -> Result<(), LedgerError> {
+        Ok(())
+    }
+    fn abort_open(&mut self, _: &Assembly) -> Result<(), LedgerError> {
+        no()
+    }
+    fn watch(&mut self, _: &Target) -> Result<(), LedgerError> {
+        Ok(())
+    }
+    fn close(&mut self, _: &Target, _: &Agreed, _: u32, _: Signer<'_>) -> Result<(), LedgerError> {
+        no()
+    }
+    fn register(
+        &mut self,
+        _: &Target,
+        _: &Agreed,
+        _: Slot,
+        _: u32,
+        _: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        no()
+    }
+    fn conclude(&mut self, _: &Target, _: &State, _: u32) -> Result<(), LedgerError> {
+        no()
+    }
+    fn withdraw(&mut self, _: &Target, _: &State, _: u32, _: u32) -> Result<(), LedgerError> {
+        no()
+    }
+    fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {
+        Ok(Vec::new())
+    }
+    fn clock(&mut self) -> Result<LedgerTime, LedgerError> {
+        Ok(LedgerTime::new(1))
+    }
+}
+
+/// Some receipt; what it names does not matter to the house.
+pub(crate) fn receipt() -> Receipt {
+    let now = perun_wire::Time(1);
+    let (alice, bob) = (Identity::from_secret([1; 32]), Identity::from_secret([2; 32]));
+    let expect = Expect::Exactly(bob.peer_id());
+    let mut dial = Handshake::dial(&alice, expect, [3; 32], now).unwrap();
+    let mut accept = Handshake::accept(&bob, Expect::Anyone, [4; 32], now).unwrap();
+    for _ in 0..5 {
+        while let Some(bytes) = dial.poll_transmit() {
+            accept.handle_bytes(&bytes).unwrap();
+        }
+        while let Some(bytes) = accept.poll_transmit() {
+            dial.handle_bytes(&bytes).unwrap();
+        }
+    }
+    let mut one = Session::new(bob.peer_id(), Incarnation([5; 16]));
+    let mut other = Session::new(alice.peer_id(), Incarnation([6; 16]));
+    let mut events = Vec::new();
+    one.attach(dial.finish().unwrap(), now, &mut events).unwrap();
+    other.attach(accept.finish().unwrap(), now, &mut events).unwrap();
+    one.send(vec![1]).unwrap();
+    for _ in 0..3 {
+        while let Some(bytes) = one.poll_transmit() {
+            other.handle_bytes(&bytes, now, &mut events).unwrap();
+        }
+        while let Some(bytes) = other.poll_transmit() {
+            one.handle_bytes(&bytes, now, &mut events).unwrap();
+        }
+    }
+    let found = events.iter().find_map(|event| match event {
+        Event::Message { receipt, .. } => Some(*receipt),
+        _ => None,
+    });
+    found.unwrap()
+}
+
+/// Where the house keeps what it must not forget.
+#[derive(Default)]
+pub(crate) struct Scene {
+    journal: MemoryDisk,
+    mark: MemoryDisk,
+    pub(crate) letters: Letters,
+    /// The most bytes of the journal, if it is to be a small one.
+    pub(crate) limit: Option<u64>,
+}
+
+impl Scene {
+    pub(crate) fn opened(&self) -> Opened {
+        let disk = Box::new(self.journal.clone());
+        let mark = Box::new(self.mark.clone());
+        let mode = OpenMode::Strict;
+        let opened = perun_store::open(disk, mark, [1; 16], mode, Durability::Relaxed).unwrap();
+        if let Some(limit) = self.limit {
+            opened.journal.limit_to(limit);
+        }
+        opened
+    }
+
+    pub(crate) fn house(&self) -> Result<(House, Receiver<NodeEvent>), NodeError> {
+        let (events, heard) = mpsc::channel();
+        let house = House::new(
+            Config::default(),
+            false,
+            SessionKey::from_secret([9; 32]).unwrap(),
+            self.opened(),
+            Box::new(Nothing),
+            Box::new(Letterbox(self.letters.clone())),
+            events,
+        )?;
+        Ok((house, heard))
+    }
+
+    /// Asks for a channel with somebody.
+    pub(crate) fn open(&self, house: &mut House) -> Result<(), NodeError> {
+        let balances = vec![vec![Amount::new(1), Amount::new(0)]];
+        let outcome = Allocation::new(vec![Asset::ckb(1)], balances, Vec::new()).unwrap();
+        let request = OpenRequest { challenge_secs: 3_600, outcome };
+        house.open(perun_protocol::Time::new(1_000), name(7_777), peer(7_777), &request)
+    }
+
+    /// Why the house declined, in order.
+    pub(crate) fn reasons(&self) -> Vec<DeclineReason> {
+        let letters = self.letters.lock().unwrap();
+        let declines = letters.iter().map(|(_, message)| match &message.body {
+            Body::Decline { reason } => reason.clone(),
+            other => panic!("{other:?}"),
+        });
+        declines.collect()
+    }
+
+    /// How many streams the journal has.
+    pub(crate) fn streams(&self) -> usize {
+        self.opened().streams.len()
+    }
+}
+
+/// A stranger's proposal with this much for the ledger to read.
+pub(crate) fn proposal(name: u32, chain: usize, contribution: usize) -> Vec<u8> {
+    let session = SessionKey::from_secret([7; 32]).unwrap();
+    let balances = vec![vec![Amount::new(1), Amount::new(0)]];
+    let terms = Terms {
+        challenge_secs: 3_600,
+        outcome: Allocation::new(vec![Asset::ckb(1)], balances, Vec::new()).unwrap(),
+        proposer: Participant::new(session.address(), Vec::new()).unwrap(),
+        chain: LedgerBytes::new(vec![0; chain]).unwrap(),
+    };
+    let contribution = LedgerBytes::new(vec![0; contribution]).unwrap();
+    Message { opening: self::name(name), body: Body::Propose { terms, contribution } }.to_bytes()
+}
+
+/// The name of a stranger's proposal.
+pub(crate) fn name(number: u32) -> OpeningId {
+    let mut opening = [9; 32];
+    opening[..4].copy_from_slice(&number.to_be_bytes());
+    OpeningId::new(opening)
+}
+
+pub(crate) fn peer(number: u32) -> PeerId {
+    let mut id = [0; 32];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    PeerId(id)
+}

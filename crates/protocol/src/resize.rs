@@ -245,15 +245,12 @@ impl Open {
         }
     }
 
-    /// Gives back what we set aside for resizes that will not happen. Once our consent is out, the
-    /// cells may go with the transaction at any moment: those the ledger's backend holds until the
-    /// ledger has decided.
+    /// Gives back what we set aside for resizes. This holds even if our consent is out: the dispute
+    /// and the resize spend the same channel, so only one of them commits and a fee from the
+    /// resize's money takes nothing away. Kept back, it would be missing for as long as the peer
+    /// likes, if the peer's part of the transaction is no good and its money is all that we have.
     pub(crate) fn freed(&self) -> Vec<Effect> {
-        let building = match self.resize_released() {
-            Some(_) => None,
-            None => self.resize_contribution(),
-        };
-        let freed = building.into_iter().chain(self.wished_contribution());
+        let freed = self.resize_contribution().into_iter().chain(self.wished_contribution());
         freed.map(|one| Effect::ReleaseFunds { contribution: one.clone() }).collect()
     }
 

@@ -203,11 +203,11 @@ fn an_old_state_on_the_ledger_gives_back_what_the_resize_set_aside() {
 }
 
 #[test]
-fn a_dispute_after_our_consent_is_out_leaves_its_money_to_the_ledger() {
+fn a_dispute_after_our_consent_is_out_may_pay_its_fee_from_the_resize() {
     let mut pair = released();
     pair.pass_time();
     assert_eq!(pair.phases(), [PhaseName::Disputing; 2]);
-    assert_eq!([freed(&pair, 0), freed(&pair, 1)], [0, 0]);
+    assert_eq!([freed(&pair, 0), freed(&pair, 1)], [1, 1]);
 }
 
 #[test]

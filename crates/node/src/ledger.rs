@@ -62,7 +62,8 @@ pub trait Ledger: Send {
     /// Our part of the transaction.
     fn witness(&mut self, assembly: &Assembly, sign: Signer<'_>) -> Result<Witness, LedgerError>;
 
-    /// Whether the peer's part is valid, together with ours, which stays here.
+    /// Whether the peer's part is valid, together with ours, as far as this process can say. What
+    /// we sign for that stays here: our release is not recorded yet.
     fn check_witness(
         &mut self,
         assembly: &Assembly,
@@ -70,7 +71,8 @@ pub trait Ledger: Send {
         sign: Signer<'_>,
     ) -> Result<(), LedgerError>;
 
-    /// Completes the transaction with both parts and submits it.
+    /// Completes the transaction with both parts and submits it. Only from here on may anybody
+    /// else see our part.
     fn submit_assembly(
         &mut self,
         assembly: &Assembly,

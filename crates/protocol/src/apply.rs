@@ -2,6 +2,7 @@
 //! channel, freezes it, because a journal that does not fit may have lost what we signed.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 
 use perun_channel::Signature;
 
@@ -9,6 +10,7 @@ use crate::court;
 use crate::message::{Handover, Offer};
 use crate::open::{Activity, Flight, Open};
 use crate::opening;
+use crate::payment::PaymentId;
 use crate::phase::{Phase, Stage};
 use crate::record::{Agreed, Record};
 use crate::units::Time;
@@ -189,9 +191,23 @@ impl Open {
     }
 
     fn give_up_waiting(&mut self) {
-        let dropped = self.queue.take(self.queue.len());
-        self.recent.dropped = dropped.iter().map(|payment| payment.id).collect();
+        self.recent.waited = self.empty_queue();
         self.wish = None;
         self.patience = None;
+    }
+
+    /// The ledger takes over: what waits was reported as failed, and must not be paid if the
+    /// channel comes back as the successor of a resize. A wish to close stays, for nobody was told
+    /// that it failed, and a successor is to be left as well (P-L1).
+    pub(crate) fn close_queue(&mut self) {
+        self.patience = None;
+        if !self.queue.is_empty() {
+            self.recent.closed = self.empty_queue();
+        }
+    }
+
+    fn empty_queue(&mut self) -> VecDeque<PaymentId> {
+        let waiting = self.queue.take(self.queue.len());
+        waiting.iter().map(|payment| payment.id).collect()
     }
 }

@@ -28,15 +28,31 @@ use crate::{resize, update};
 
 /// Leaves without the peer: registers the newest complete state.
 pub(crate) fn dispute(context: &Context<'_>, open: &Open) -> Step {
-    let mut effects = failed(open.queue.iter(), FailureReason::Closed);
+    let mut effects = leaving(open);
     effects.push(Event::Disputed { version: open.channel.state().version() }.effect());
     effects.push(register(open, &Registrations::default(), 0));
     Step::new(vec![Record::Disputing { deadline: context.commit() }], effects)
 }
 
+/// What ends when the ledger takes over: payments that wait fail, and what was set aside for a
+/// resize is free again. That comes first, for the fee of a dispute may have to be paid from it.
+fn leaving(open: &Open) -> Vec<Effect> {
+    let mut effects = failed(open.queue.iter(), FailureReason::Closed);
+    effects.extend(open.freed());
+    effects
+}
+
+/// Our journal is older than what we signed: nothing is signed any more. What waits in the queue
+/// may have been signed, so nothing is said about it before we leave.
+pub(crate) fn freeze(open: &Open, shown: Option<Agreed>) -> Step {
+    let mut effects = open.freed();
+    effects.push(Event::RolledBack.effect());
+    Step::new(vec![Record::RolledBack { shown }], effects)
+}
+
 /// Both signed the final state: submits it.
 pub(crate) fn close(context: &Context<'_>, open: &Open, agreed: Agreed) -> Step {
-    let mut effects = failed(open.queue.iter(), FailureReason::Closed);
+    let mut effects = leaving(open);
     effects.push(Effect::SubmitClose { target: open.channel.target(), agreed, attempt: 0 });
     Step::new(vec![Record::Closing { deadline: context.commit() }], effects)
 }
@@ -103,11 +119,11 @@ pub(crate) fn sighted(
     let entering = match stage {
         None => {
             let version = open.channel.state().version();
-            let mut effects = failed(open.queue.iter(), FailureReason::Closed);
+            let mut effects = leaving(open);
             effects.push(Event::Disputed { version }.effect());
             Step::effects(effects)
         }
-        Some(_) => Step::nothing(),
+        Some(_) => Step::effects(leaving(open)),
     };
     let step = match &sighting.standing {
         Standing::Closed { state } | Standing::Concluded { state, unpaid: 0 } => {
@@ -115,7 +131,7 @@ pub(crate) fn sighted(
             if is_known || !sighting.confirmed {
                 return Ok(Step::nothing());
             }
-            settled(open, state)
+            Step::effects(leaving(open)).and(settled(open, state))
         }
         Standing::Concluded { state, unpaid } => {
             let is_known = matches!(stage, Some(Stage::Unpaid { rows, .. }) if rows == unpaid);
@@ -264,11 +280,7 @@ fn late(context: &Context<'_>, court: &Court) -> Step {
 fn restarted(court: &Court, stage: &Stage) -> Step {
     let open = &court.open;
     let mut effects = vec![Effect::Watch(open.channel.target())];
-    effects.extend(failed(open.queue.iter(), FailureReason::Closed));
-    let received = open.recent.received.iter().cloned();
-    effects.extend(received.map(|payment| Event::PaymentReceived(payment).effect()));
-    let sent = open.recent.sent.iter();
-    effects.extend(sent.map(|payment| Event::PaymentSent(payment.id).effect()));
+    effects.extend(open.recent.events());
     effects.extend(submissions(court));
     match stage {
         Stage::Settled { state } => effects.extend(settled(open, state).effects),
@@ -317,7 +329,11 @@ fn register(open: &Open, known: &Registrations, attempt: u32) -> Effect {
 
 impl Open {
     /// The channel's place once the ledger settles it.
-    pub(crate) fn settling(self: Box<Self>, stage: Stage, record: &Record) -> Phase {
+    pub(crate) fn settling(mut self: Box<Self>, stage: Stage, record: &Record) -> Phase {
+        self.drop_resize();
+        if !matches!(stage, Stage::Frozen) {
+            self.close_queue();
+        }
         let mut registrations = Registrations::default();
         registrations.apply(self.channel.index, record);
         Phase::Court(Box::new(Court { open: *self, stage, registrations }))
@@ -395,6 +411,7 @@ pub(crate) fn stage_of(record: &Record) -> Option<Stage> {
 pub(crate) fn apply(mut court: Box<Court>, record: &Record) -> Phase {
     court.registrations.apply(court.open.channel.index, record);
     if let Some(mut stage) = stage_of(record) {
+        court.open.close_queue();
         // A registration does not begin the count of our own submissions anew.
         if let (Stage::Registered { attempt, .. }, Some((before, _))) =
             (&mut stage, court.stage.registering())

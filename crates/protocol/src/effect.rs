@@ -52,7 +52,9 @@ pub enum Effect {
         /// The transaction.
         assembly: Assembly,
     },
-    /// Check the peer's part; answer with `WitnessGood` or `WitnessBad`.
+    /// Check the peer's part; answer with `WitnessGood` or `WitnessBad`. Our own part must not
+    /// leave the process for that: the release is not recorded, and the transaction may still be
+    /// given up.
     CheckWitness {
         /// The transaction.
         assembly: Assembly,

@@ -91,7 +91,10 @@ pub(crate) struct Recent {
     pub(crate) sent: Batch,
     pub(crate) received: Batch,
     pub(crate) refused: Batch,
-    pub(crate) dropped: VecDeque<PaymentId>,
+    /// Those that waited too long for the turn.
+    pub(crate) waited: VecDeque<PaymentId>,
+    /// Those that waited when the ledger took over.
+    pub(crate) closed: VecDeque<PaymentId>,
 }
 
 /// What will be true once the records decided so far are applied, as far as the next move needs it.
@@ -126,10 +129,7 @@ pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<S
             Ok(Step::effects(vec![open.sync(context)]).and(outstanding(context, open)?))
         }
         Input::Restart => restarted(context, open),
-        Input::JournalRolledBack => Ok(Step::new(
-            vec![Record::RolledBack { shown: None }],
-            vec![Event::RolledBack.effect()],
-        )),
+        Input::JournalRolledBack => Ok(court::freeze(open, None)),
     }
 }
 
@@ -339,6 +339,10 @@ fn late(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
                 let reason = DeclineReason::TooLate {};
                 effects.push(Event::ResizeFailed(reason).effect());
             }
+            effects.extend(
+                open.wished_contribution()
+                    .map(|one| Effect::ReleaseFunds { contribution: one.clone() }),
+            );
             Ok(silent.and(Step::new(vec![Record::PatienceEnded {}], effects)))
         }
     }
@@ -364,13 +368,7 @@ pub(crate) fn outstanding(context: &Context<'_>, open: &Open) -> Result<Step, De
 /// Repeats what may not have happened before the process ended.
 fn restarted(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
     let mut effects = vec![Effect::Watch(open.channel.target()), open.sync(context)];
-    let recent = &open.recent;
-    effects.extend(recent.sent.iter().map(|payment| Event::PaymentSent(payment.id).effect()));
-    let received = recent.received.iter().cloned();
-    effects.extend(received.map(|payment| Event::PaymentReceived(payment).effect()));
-    effects.extend(failed(recent.refused.iter(), FailureReason::Refused));
-    let why = FailureReason::Waited;
-    effects.extend(recent.dropped.iter().map(|id| Event::PaymentFailed { id: *id, why }.effect()));
+    effects.extend(open.recent.events());
     match &open.activity {
         Activity::CloseAsked(asked) => {
             effects.push(Event::CloseRequested { deadline: asked.1 }.effect());
@@ -390,6 +388,25 @@ pub(crate) fn failed<'a>(
     why: FailureReason,
 ) -> Vec<Effect> {
     payments.map(|payment| Event::PaymentFailed { id: payment.id, why }.effect()).collect()
+}
+
+/// The same for payments of which only the ids are left.
+fn failed_ids(ids: &VecDeque<PaymentId>, why: FailureReason) -> impl Iterator<Item = Effect> {
+    ids.iter().map(move |id| Event::PaymentFailed { id: *id, why }.effect())
+}
+
+impl Recent {
+    /// Their events, once more.
+    pub(crate) fn events(&self) -> Vec<Effect> {
+        let sent = self.sent.iter().map(|payment| Event::PaymentSent(payment.id).effect());
+        let received = self.received.iter().cloned();
+        let received = received.map(|payment| Event::PaymentReceived(payment).effect());
+        let mut effects: Vec<Effect> = sent.chain(received).collect();
+        effects.extend(failed(self.refused.iter(), FailureReason::Refused));
+        effects.extend(failed_ids(&self.waited, FailureReason::Waited));
+        effects.extend(failed_ids(&self.closed, FailureReason::Closed));
+        effects
+    }
 }
 
 impl Open {

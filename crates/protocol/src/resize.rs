@@ -11,6 +11,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use crate::channel::Channel;
 use crate::court;
@@ -21,7 +22,7 @@ use crate::machine::Context;
 use crate::message::{Body, DeclineReason, Message};
 use crate::open::{Activity, Asked, Open, Outlook, move_on};
 use crate::phase::{Joining, Joint};
-use crate::record::{Record, Resize};
+use crate::record::{Record, Resize, Wish};
 use crate::refusal::{Declined, Misuse, Refusal};
 use crate::terms::{Assembly, Plan};
 use crate::units::{Digest, Index, LedgerBytes};
@@ -233,6 +234,36 @@ impl Open {
                 joining.plan.contributions.get(self.channel.index.column())
             }
             _ => None,
+        }
+    }
+
+    /// What we set aside for a resize that our user wishes for and that was not asked for yet.
+    pub(crate) fn wished_contribution(&self) -> Option<&LedgerBytes> {
+        match &self.wish {
+            Some(Wish::Resize { resize }) => Some(&resize.contribution),
+            _ => None,
+        }
+    }
+
+    /// Gives back what we set aside for resizes. This holds even if our consent is out: the dispute
+    /// and the resize spend the same channel, so only one of them commits and a fee from the
+    /// resize's money takes nothing away. Kept back, it would be missing for as long as the peer
+    /// likes, if the peer's part of the transaction is no good and its money is all that we have.
+    pub(crate) fn freed(&self) -> Vec<Effect> {
+        let freed = self.resize_contribution().into_iter().chain(self.wished_contribution());
+        freed.map(|one| Effect::ReleaseFunds { contribution: one.clone() }).collect()
+    }
+
+    /// Ends a resize of which our consent is not out, and the wish for another.
+    pub(crate) fn drop_resize(&mut self) {
+        if self.wished_contribution().is_some() {
+            self.wish = None;
+        }
+        let is_out = self.resize_released().is_some();
+        match self.activity {
+            Activity::ResizeAsked(_) => self.activity = Activity::Idle,
+            Activity::Resizing(_) if !is_out => self.activity = Activity::Idle,
+            _ => {}
         }
     }
 

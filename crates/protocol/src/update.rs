@@ -426,7 +426,7 @@ fn ahead(
     context.crypto.verify(&digest, &proof.mine, &peer).map_err(Refusal::Signature)?;
     // Our own signature on a state that we do not know: our journal lost it.
     let shown = Some(Agreed::signed(state.clone(), digest, proof.mine));
-    Ok(Step::new(vec![Record::RolledBack { shown }], vec![Event::RolledBack.effect()]))
+    Ok(court::freeze(open, shown))
 }
 
 impl Flight {

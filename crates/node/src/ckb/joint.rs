@@ -12,7 +12,7 @@ use perun_backend_ckb::rpc::{RpcError, TransactionStatus, View};
 use perun_backend_ckb::wallet::{LockWitness, fill, sign_inputs};
 use perun_channel::adjudicator::CkbParticipant;
 use perun_channel::codec::{Decode, Encode, Reader, put_length};
-use perun_channel::{Address, Participant, State};
+use perun_channel::{Address, Participant, Signature, State};
 use perun_protocol::{
     Assembly, Changes, Digest, LedgerBytes, Plan, Target, Terms, TransactionId, Witness,
 };
@@ -125,7 +125,25 @@ impl CkbLedger {
         self.sign_joint(assembly, &checked, sign)
     }
 
-    pub(super) fn dry_run(
+    /// Puts both parts together and judges the whole in this process. The node sees none of it,
+    /// for the machine may still give the transaction up, and a node that kept it could commit it
+    /// all the same. A lock witness that only the lock's own script can tell to be bad is found
+    /// when the transaction is submitted; the machine's way out is then that of any transaction
+    /// that was released and does not commit.
+    pub(super) fn check_joint(
+        &mut self,
+        assembly: &Assembly,
+        theirs: &Witness,
+        sign: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        let (blueprint, checked) = self.rebuild(assembly)?;
+        let ours = self.sign_joint(assembly, &checked, sign)?;
+        let Parts { locks, consents } = Parts::of(&blueprint, &ours, theirs)?;
+        checked.complete(&self.deployment, &locks, &consents).map(|_| ()).map_err(refused)
+    }
+
+    /// The complete transaction, run by the node: only after the machine has recorded our release.
+    fn dry_run(
         &mut self,
         assembly: &Assembly,
         theirs: &Witness,
@@ -133,11 +151,7 @@ impl CkbLedger {
     ) -> Result<Completed, LedgerError> {
         let (blueprint, checked) = self.rebuild(assembly)?;
         let ours = self.sign_joint(assembly, &checked, sign)?;
-        let (locks, consents) = if blueprint.own == 0 {
-            ([read_locks(&ours)?, read_locks(theirs)?], [ours.consent, theirs.consent])
-        } else {
-            ([read_locks(theirs)?, read_locks(&ours)?], [theirs.consent, ours.consent])
-        };
+        let Parts { locks, consents } = Parts::of(&blueprint, &ours, theirs)?;
         let rate = RateBounds::default().min;
         checked
             .dry_run(self.rpc.as_ref(), &self.deployment, &locks, &consents, rate)
@@ -240,6 +254,20 @@ impl CkbLedger {
         let status = lookup.map_err(|error| refused(error.into()))?.status;
         use TransactionStatus::{Committed, Pending, Proposed};
         Ok(matches!(status, Pending | Proposed | Committed { .. }))
+    }
+}
+
+/// The witnesses of both sides in the order of their contributions.
+struct Parts {
+    locks: [Vec<LockWitness>; 2],
+    consents: [Option<Signature>; 2],
+}
+
+impl Parts {
+    fn of(blueprint: &Blueprint, ours: &Witness, theirs: &Witness) -> Result<Self, LedgerError> {
+        let [zero, one] = if blueprint.own == 0 { [ours, theirs] } else { [theirs, ours] };
+        let locks = [read_locks(zero)?, read_locks(one)?];
+        Ok(Self { locks, consents: [zero.consent, one.consent] })
     }
 }
 

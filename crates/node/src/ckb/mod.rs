@@ -187,7 +187,7 @@ impl Ledger for CkbLedger {
         witness: &Witness,
         sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
-        self.dry_run(assembly, witness, sign).map(|_| ())
+        self.check_joint(assembly, witness, sign)
     }
 
     fn submit_assembly(

@@ -1,4 +1,6 @@
-//! A ledger that fails at one step of an opening, so that its node falls silent there.
+//! A ledger that fails at one step of a transaction of both sides, so that its node falls silent
+//! there, or says what is not true.
+#![allow(dead_code, reason = "each story uses its part")]
 
 use perun_channel::{Address, Participant, State};
 use perun_node::{CkbLedger, Ledger, LedgerError, OpenRequest, Signer};
@@ -16,6 +18,8 @@ pub(crate) enum Step {
     Witness,
     /// Before it submits the transaction.
     Submit,
+    /// Never, but what it releases for a resize is signed with nothing.
+    Forge,
 }
 
 /// The usual ledger, but for one step.
@@ -51,7 +55,13 @@ impl Pair {
 impl Ledger for Mute {
     fn witness(&mut self, assembly: &Assembly, sign: Signer<'_>) -> Result<Witness, LedgerError> {
         self.check(Step::Witness)?;
-        self.inner.witness(assembly, sign)
+        let mut witness = self.inner.witness(assembly, sign)?;
+        if self.at == Step::Forge && assembly.consent.is_some() {
+            let mut locks = witness.locks.as_bytes().to_vec();
+            *locks.last_mut().unwrap() ^= 1;
+            witness.locks = LedgerBytes::new(locks).unwrap();
+        }
+        Ok(witness)
     }
     fn submit_assembly(
         &mut self,

@@ -2,8 +2,8 @@
 
 use perun_channel::Amount;
 use perun_protocol::{
-    Body, Change, Changes, Command, DeclineReason, Declined, Effect, Event, Input, LedgerBytes,
-    Misuse, PhaseName, Refusal, Standing,
+    Body, Change, Changes, Command, DeclineReason, Declined, Effect, Event, FailureReason, Input,
+    LedgerBytes, Misuse, PhaseName, Refusal, Standing,
 };
 
 use crate::pair::{Pair, money};
@@ -30,6 +30,22 @@ fn released() -> Pair {
     pair.user(0, resize(deposit(10), Change::Keep {})).settle();
     assert_eq!(pair.phases(), [PhaseName::ResizeReleased; 2]);
     pair
+}
+
+/// The ledger takes the transaction of the resize after all.
+pub(crate) fn commit_late(pair: &mut Pair) {
+    pair.ledger.is_deaf = false;
+    let submission = pair.nodes[0].effects.iter().rev();
+    let mut submission = submission.filter(|e| matches!(e, Effect::SubmitAssembly { .. }));
+    let submission = submission.next().unwrap().clone();
+    pair.ledger.submit(0, &submission);
+    pair.report();
+    pair.settle();
+}
+
+/// How often a node gave back what it had set aside.
+fn freed(pair: &Pair, place: usize) -> usize {
+    pair.submitted(place, |effect| matches!(effect, Effect::ReleaseFunds { .. }))
 }
 
 #[test]
@@ -129,13 +145,7 @@ fn a_resize_that_commits_while_we_dispute_is_the_channel() {
     let mut pair = released();
     pair.pass_time();
     assert_eq!(pair.phases(), [PhaseName::Disputing; 2]);
-    pair.ledger.is_deaf = false;
-    let submission = pair.nodes[0].effects.iter().rev();
-    let mut submission = submission.filter(|e| matches!(e, Effect::SubmitAssembly { .. }));
-    let submission = submission.next().unwrap().clone();
-    pair.ledger.submit(0, &submission);
-    pair.report();
-    pair.settle();
+    commit_late(&mut pair);
     assert_eq!(pair.phases(), [PhaseName::Open; 2]);
     assert_eq!([pair.balances(0), pair.balances(1)], [[13, 7]; 2]);
 }
@@ -151,6 +161,99 @@ fn a_resize_that_became_impossible_lets_the_channel_go_on() {
     assert_eq!(pair.phases(), [PhaseName::Open; 2]);
     pair.pay(1, 1).settle();
     assert_eq!(pair.balances(0), [4, 6]);
+}
+
+#[test]
+fn a_dispute_before_our_consent_is_out_gives_back_what_the_resize_set_aside() {
+    for is_asked_only in [true, false] {
+        let mut pair = Pair::open(5, 5);
+        pair.users_answer = !is_asked_only;
+        if !is_asked_only {
+            // The peer accepts and never releases: participant 0 waits for it.
+            pair.nodes[1].silent_after = Some(pair.nodes[1].sent + 1);
+        }
+        pair.user(0, resize(deposit(10), Change::Keep {})).settle();
+        assert_eq!(pair.phases()[0], PhaseName::Resizing);
+        pair.user(0, Command::Dispute);
+        let effects = &pair.nodes[0].effects;
+        let at = |wanted: fn(&Effect) -> bool| effects.iter().position(wanted).unwrap();
+        let released = at(|effect| matches!(effect, Effect::ReleaseFunds { .. }));
+        let registered = at(|effect| matches!(effect, Effect::Register { .. }));
+        assert!(released < registered, "the dispute's fee may be paid from it");
+        pair.settle().wait();
+        assert_eq!(freed(&pair, 0), 1);
+    }
+}
+
+#[test]
+fn an_old_state_on_the_ledger_gives_back_what_the_resize_set_aside() {
+    let mut pair = Pair::open(5, 5);
+    let initial = pair.nodes[0].machine.agreed().unwrap().clone();
+    pair.pay(0, 1).settle();
+    pair.users_answer = false;
+    pair.user(0, resize(deposit(10), Change::Keep {})).settle();
+    let id = pair.nodes[0].machine.id().unwrap();
+    let slot = perun_protocol::Slot { participant: crate::pair::index(1), delegate: false };
+    pair.ledger.register(&id, &initial, &slot);
+    pair.report();
+    pair.settle();
+    assert_eq!(freed(&pair, 0), 1);
+    pair.wait();
+    assert_eq!(pair.payout(0), Some(4));
+}
+
+#[test]
+fn a_dispute_after_our_consent_is_out_may_pay_its_fee_from_the_resize() {
+    let mut pair = released();
+    pair.pass_time();
+    assert_eq!(pair.phases(), [PhaseName::Disputing; 2]);
+    assert_eq!([freed(&pair, 0), freed(&pair, 1)], [1, 1]);
+}
+
+#[test]
+fn a_wish_for_a_resize_that_is_given_up_gives_its_money_back() {
+    let mut pair = Pair::open(5, 5);
+    pair.nodes[0].is_silent = true;
+    pair.user(1, resize(Change::Keep {}, deposit(10))).settle().wait();
+    assert!(pair.saw(1, |event| matches!(event, Event::ResizeFailed(_))));
+    assert_eq!(freed(&pair, 1), 1);
+    // The same if the user leaves before, or finds that the journal is an old one.
+    for input in [Input::Command(Command::Dispute), Input::JournalRolledBack] {
+        let mut pair = Pair::open(5, 5);
+        pair.nodes[0].is_silent = true;
+        pair.user(1, resize(Change::Keep {}, deposit(10))).settle();
+        pair.feed(1, input).unwrap();
+        assert_eq!(freed(&pair, 1), 1);
+        let _ = pair.feed(1, Input::Command(Command::Dispute));
+        pair.settle().wait();
+        assert_eq!(freed(&pair, 1), 1);
+    }
+}
+
+#[test]
+fn a_payment_that_was_reported_as_failed_is_not_made_after_the_resize_commits() {
+    for dies in [false, true] {
+        let mut pair = released();
+        // It waits, for the channel stands still, until the resize is too late.
+        pair.pay(0, 1).settle().pass_time();
+        assert_eq!(pair.phases(), [PhaseName::Disputing; 2]);
+        let closed = |event: &Event| {
+            matches!(event, Event::PaymentFailed { why: FailureReason::Closed, .. })
+        };
+        assert!(pair.saw(0, closed));
+        commit_late(&mut pair);
+        if dies {
+            // It is told again, by whatever the machine is then.
+            pair.nodes[0].events.clear();
+            pair.revive(0);
+            pair.settle();
+            assert!(pair.saw(0, closed));
+        }
+        assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+        assert_eq!([pair.balances(0), pair.balances(1)], [[13, 7]; 2]);
+        assert_eq!(pair.nodes[0].machine.queued(), 0);
+        assert_eq!(pair.received(1).len(), 1, "only the payment before");
+    }
 }
 
 #[test]

@@ -160,14 +160,15 @@ impl Wire for Queue {
 
 impl Wire for Recent {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { sent, received, refused, dropped } = self;
+        let Self { sent, received, refused, waited, closed } = self;
         [sent, received, refused].iter().for_each(|batch| batch.put(out));
-        put_many(out, dropped.len(), dropped.iter());
+        [waited, closed].iter().for_each(|ids| put_many(out, ids.len(), ids.iter()));
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (sent, received) = (Wire::take(reader)?, Wire::take(reader)?);
         let refused = Wire::take(reader)?;
-        Ok(Self { sent, received, refused, dropped: take_many(reader, MAX_QUEUE)? })
+        let waited = take_many(reader, MAX_QUEUE)?;
+        Ok(Self { sent, received, refused, waited, closed: take_many(reader, MAX_QUEUE)? })
     }
 }
 

@@ -67,7 +67,7 @@ impl Watcher {
         self.untold.insert(id);
         let known = self.follower.as_ref();
         let all = self.waiting.len().saturating_add(known.map_or(0, |it| it.watched().len()));
-        if all > CHANNELS_MAX && !known.is_some_and(|it| it.vault_lock(&id).is_some()) {
+        if all > CHANNELS_MAX && known.is_none_or(|it| it.vault_lock(&id).is_none()) {
             return Err(LedgerError::Refused(format!(
                 "channel {id} is not watched yet, for {CHANNELS_MAX} others are; it is when one of \
                  these has closed for good. Until then look after it from another node: an old \

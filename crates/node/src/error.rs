@@ -51,6 +51,29 @@ pub enum NodeError {
          money moved. Close channels that you no longer need"
     )]
     JournalNearlyFull,
+    /// A challenge in which this node could not answer everything.
+    #[error(
+        "a challenge of {asked} seconds is too short for this node to answer an old state in time; \
+         nothing was set aside or sent. {enough} seconds would be enough"
+    )]
+    ChallengeTooShort {
+        /// What was asked for.
+        asked: u64,
+        /// What would be enough.
+        enough: u64,
+    },
+    /// No challenge would be long enough and yet accepted.
+    #[error(
+        "this configuration accepts challenges of at most {most} seconds, and the node needs {enough} \
+         to answer old states in time; it was not started. Accept longer challenges, or look at the \
+         ledger more often and submit again sooner"
+    )]
+    TooSlowToAnswer {
+        /// What the node needs.
+        enough: u64,
+        /// The longest that is accepted.
+        most: u64,
+    },
     /// The house has as many channels as it can watch.
     #[error(
         "this node has {limit} channels, more cannot be watched; nothing was set aside or sent. \

@@ -186,6 +186,10 @@ impl House {
         peer: PeerId,
         request: &OpenRequest,
     ) -> Result<(), NodeError> {
+        let (asked, enough) = (request.challenge_secs, self.config.challenge_secs_min);
+        if asked < enough {
+            return Err(NodeError::ChallengeTooShort { asked, enough });
+        }
         self.check_places()?;
         self.check_room(Growth::Channel)?;
         let (terms, contribution) = self.ledger.offer(self.key.address(), request)?;

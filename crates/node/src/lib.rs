@@ -17,6 +17,7 @@ mod node;
 mod outbox;
 mod redial;
 mod report;
+mod timing;
 
 pub use chance::entropy;
 pub use ckb::{CkbLedger, CkbOptions};

@@ -16,6 +16,7 @@ use perun_wire::{Event as WireEvent, Expect, Identity, PeerId, Receipt};
 
 use crate::chance::{Chance, entropy};
 use crate::redial::Redial;
+use crate::timing::with_time_to_answer;
 use crate::{
     House, Ledger, NodeError, NodeEvent, OpenRequest, Post, SessionKey, Status, UserEvent,
 };
@@ -78,6 +79,7 @@ enum Stimulus {
 impl Node {
     /// Opens the store, replays it, and starts the node.
     pub fn start(options: NodeOptions, ledger: Box<dyn Ledger>) -> Result<Self, NodeError> {
+        let config = with_time_to_answer(options.config, options.poll)?;
         let opened = perun_store::open_folders(
             &options.journal,
             &options.mark,
@@ -92,7 +94,7 @@ impl Node {
         let (event_sender, events) = mpsc::channel();
         let post = Box::new(Wires { network: network.clone() });
         let mut house = House::new(
-            options.config,
+            config,
             options.accept_proposals,
             options.session,
             opened,

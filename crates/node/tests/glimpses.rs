@@ -93,6 +93,26 @@ fn a_node_that_lied_once_does_not_blind_us_for_good() {
     }
 }
 
+/// A node that has only fallen behind is waited for, and after a while that is said.
+#[test]
+fn a_node_that_stays_behind_is_said_to_be_so() {
+    let mut pair = Pair::new(Commit::Instant);
+    let opening = pair.open();
+    let node = Liar::new(&pair.world);
+    let mut ledger = node.ledger(&pair.world);
+    ledger.watch(&pair.bob.status(opening).target.unwrap()).unwrap();
+    node.other.mine(20).unwrap();
+    node.shows_other.store(true, Ordering::SeqCst);
+    assert!(matches!(ledger.sync().unwrap()[0].standing, Standing::Open));
+    node.shows_other.store(false, Ordering::SeqCst);
+    let errors: Vec<_> = (0..20).filter_map(|_| ledger.sync().err()).collect();
+    assert!((1..15).contains(&errors.len()), "not at once: {errors:?}");
+    let behind = |error: &LedgerError| error.to_string().contains("has shown");
+    assert!(errors.iter().all(behind), "{errors:?}");
+    pair.world.chain.mine(30).unwrap();
+    ledger.sync().unwrap();
+}
+
 /// Channels that a process once had, by the name of another.
 fn another(target: &Target, number: u32) -> Target {
     let contract = contract_of(target);

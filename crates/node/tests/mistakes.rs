@@ -52,10 +52,26 @@ fn terms_that_cannot_be_leave_no_channel_and_set_nothing_aside() {
     let all = CELLS.iter().sum::<u64>() - 1_000 * CKB;
     let mut request = pair.request([all, 0]);
     request.challenge_secs = 1;
+    let asked = pair.alice.node().open(peer_of(&pair.bob), request.clone());
+    refused(asked, &["too short", "nothing was set aside", "1804 seconds would be enough"]);
+    request.challenge_secs = u64::MAX;
     let asked = pair.alice.node().open(peer_of(&pair.bob), request);
     refused(asked, &["challenge duration", "nothing was sent", "correct the terms"]);
     // The same money is free for right terms.
     pair.ask([all, 0]).unwrap();
+}
+
+/// Our node needs 601 seconds to answer an old state, and may have to do so three times.
+#[test]
+fn a_challenge_that_leaves_no_time_to_answer_is_declined() {
+    let mut pair = Pair::with(Commit::Instant, |alice, _| alice.config.commit_secs = 60);
+    let mut request = pair.request([DEPOSIT; 2]);
+    request.challenge_secs = 1_803;
+    let opening = pair.alice.node().open(peer_of(&pair.bob), request.clone()).unwrap();
+    pair.wait("Bob declines", |pair| pair.alice.phase(opening) == PhaseName::Over);
+    request.challenge_secs = 1_804;
+    let opening = pair.alice.node().open(peer_of(&pair.bob), request).unwrap();
+    pair.wait("both released", |pair| pair.alice.phase(opening) == PhaseName::Released);
 }
 
 #[test]

@@ -105,11 +105,24 @@ impl Watcher {
         });
     }
 
-    /// A node that knows fewer blocks than before may be restarting. If that lasts, what it showed
-    /// then was not the chain that it shows now.
+    /// A node that knows fewer blocks than before may be restarting. If that lasts it is said; and
+    /// if it ends below everything that is remembered, what it showed before is no longer waited
+    /// for.
     fn wait_for_node(&mut self, rpc: &dyn Rpc, follower: &mut Follower) -> Result<(), LedgerError> {
         self.behind = self.behind.saturating_add(1);
-        if self.behind < BEHIND_MAX { Ok(()) } else { Err(self.start_over(rpc, follower)) }
+        if self.behind < BEHIND_MAX {
+            return Ok(());
+        }
+        let tip = rpc.tip_header().map_err(|error| unavailable(error.into()))?.number();
+        let oldest = follower.recent_blocks().last().map_or(0, |block| block.number);
+        if tip < oldest {
+            return Err(self.start_over(rpc, follower));
+        }
+        let shown = follower.cursor().number;
+        Err(LedgerError::Unavailable(format!(
+            "the node ends at block {tip} and has shown {shown} before, so nothing new is seen of \
+             any channel; see whether it is still reading the chain, or use another node"
+        )))
     }
 
     /// Reads everything anew on the chain that the node shows now; returns what to say about it.

@@ -4,7 +4,6 @@ mod common;
 #[path = "common/liar.rs"]
 mod liar;
 #[path = "common/mute.rs"]
-#[allow(dead_code, reason = "each story uses its part")]
 mod mute;
 #[path = "common/outlaw.rs"]
 mod outlaw;

@@ -117,7 +117,7 @@ fn a_channel_that_holds_more_than_the_node_says_is_not_concluded_from_our_wallet
     let liar = Liar { node: &*world.chain, capacity: 222 * CKB };
     let live = LiveChannel::find(&liar, &world.deployment, &channel.contract).unwrap();
     let step = Step::CloseFinal { signed: close, unpaid: 0 };
-    let job = Job { contract: channel.contract.clone(), live, step };
+    let job = Job { contract: channel.contract, live, step };
     // Whatever seems to be missing would come from the wallet of whoever closes.
     let carol = world.person(3);
     let error = world.purse(&carol).pay(&draft(&[job], &world.deployment).unwrap()).unwrap_err();

@@ -95,7 +95,7 @@ fn a_long_payout_lock_without_the_reserve_for_it_is_refused() {
     let usual = default_reserves(
         &world.deployment,
         &[world.coin.clone(), world.token.clone()],
-        &[alice.payout.clone(), bob.payout.clone()],
+        &[alice.payout.clone(), bob.payout],
     );
     let usual = usual.unwrap();
     for args in [300, 1_000] {

@@ -28,6 +28,10 @@ const CONNECTIONS_MAX: usize = 64;
 /// Most calls in one batch.
 const BATCH_MAX: usize = 200;
 
+/// When a batch's reply is long enough: its further calls are refused. As much as clients of this
+/// project read; 200 large blocks would come to a gigabyte.
+const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// A running server. Dropping it stops it.
 #[derive(Debug)]
 pub struct Server {
@@ -130,13 +134,31 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 fn respond(chain: &Chain, body: &[u8]) -> Vec<u8> {
     let reply = match serde_json::from_slice(body) {
         Ok(Value::Array(calls)) if (1..=BATCH_MAX).contains(&calls.len()) => {
-            Value::Array(calls.into_iter().map(|call| answer(chain, call)).collect())
+            return respond_to_all(chain, calls);
         }
         Ok(call @ Value::Object(_)) => answer(chain, call),
         Ok(_) => failure(&Value::Null, &Refusal::new(-32600, "Invalid request")),
         Err(_) => failure(&Value::Null, &Refusal::new(-32700, "Parse error")),
     };
     reply.to_string().into_bytes()
+}
+
+fn respond_to_all(chain: &Chain, calls: Vec<Value>) -> Vec<u8> {
+    let mut reply = String::from("[");
+    for (index, call) in calls.into_iter().enumerate() {
+        if index > 0 {
+            reply.push(',');
+        }
+        let answered = if reply.len() < BATCH_BYTES_MAX {
+            answer(chain, call)
+        } else {
+            let id = call.get("id").cloned().unwrap_or(Value::Null);
+            failure(&id, &Refusal::new(-32000, "The batch's reply is too long"))
+        };
+        reply.push_str(&answered.to_string());
+    }
+    reply.push(']');
+    reply.into_bytes()
 }
 
 fn answer(chain: &Chain, mut call: Value) -> Value {
@@ -162,4 +184,48 @@ fn dispatch(chain: &Chain, method: &str, params: &Params) -> Result<Value, Refus
         .or_else(|| cells::call(chain, method, params))
         .or_else(|| dev::call(chain, method, params))
         .unwrap_or_else(|| Err(Refusal::new(Refusal::NO_METHOD, "Method not found")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Genesis;
+    use std::io::{Read, Write};
+
+    fn chain() -> Chain {
+        Chain::new(&Genesis::dev().unwrap())
+    }
+
+    #[test]
+    fn a_batch_is_answered_until_its_reply_is_long_enough() {
+        let call = r#"{"id":7,"method":"get_block_by_number","params":["0x0"]}"#;
+        let body = format!("[{}]", vec![call; BATCH_MAX].join(","));
+        let chain = chain();
+        let one = respond(&chain, call.as_bytes()).len();
+        assert!(one > BATCH_BYTES_MAX / BATCH_MAX, "too small a block for this test");
+        let reply = respond(&chain, body.as_bytes());
+        assert!(reply.len() < BATCH_BYTES_MAX + one + BATCH_MAX * 100);
+        let calls: Vec<Value> = serde_json::from_slice(&reply).unwrap();
+        let answered = calls.iter().filter(|call| call.get("result").is_some()).count();
+        assert_eq!(calls.len(), BATCH_MAX);
+        assert_eq!(answered, BATCH_BYTES_MAX.div_ceil(one));
+    }
+
+    #[test]
+    fn a_connection_over_the_limit_is_closed() {
+        let server = serve(chain(), "127.0.0.1:0").unwrap();
+        let call =
+            b"POST / HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+        let open = || {
+            let mut stream = TcpStream::connect(server.address()).unwrap();
+            stream.write_all(call).unwrap();
+            // Once it is answered it counts.
+            stream.read_exact(&mut [0; 12]).unwrap();
+            stream
+        };
+        let held: Vec<_> = (0..CONNECTIONS_MAX).map(|_| open()).collect();
+        let mut over = TcpStream::connect(server.address()).unwrap();
+        assert!(matches!(over.read(&mut [0]), Ok(0)));
+        assert_eq!(server.shared.connections().len(), held.len());
+    }
 }

@@ -3,11 +3,11 @@
 //! One request after another on one connection. It takes JSON only, which also keeps web pages out:
 //! a page of another origin may not send that type without asking first, and nothing here answers
 //! such a question. The invariant: at most [`HEAD_BYTES_MAX`] and [`BODY_BYTES_MAX`] are held for a
-//! connection.
+//! connection, and a client that sends or reads however slowly holds it for a bounded time.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest request line and headers together.
 const HEAD_BYTES_MAX: u64 = 16 * 1024;
@@ -15,23 +15,34 @@ const HEAD_BYTES_MAX: u64 = 16 * 1024;
 /// Longest body. The largest transaction is a little over 1 MB as JSON.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// How long a connection may be silent.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long a connection may wait for its next request, a request may take to arrive, and a reply
+/// to leave. All of it on loopback takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves a connection until it ends.
 pub(super) fn serve(stream: TcpStream, respond: impl Fn(&[u8]) -> Vec<u8>) {
     // Whatever goes wrong here went wrong with the peer: the connection is closed, the chain
     // stands.
-    let _ = serve_until_error(stream, respond);
+    let _ = serve_until_error(stream, PATIENCE, respond);
 }
 
-fn serve_until_error(stream: TcpStream, respond: impl Fn(&[u8]) -> Vec<u8>) -> io::Result<()> {
-    stream.set_read_timeout(Some(SILENCE_MAX))?;
-    stream.set_write_timeout(Some(SILENCE_MAX))?;
+fn serve_until_error(
+    stream: TcpStream,
+    patience: Duration,
+    respond: impl Fn(&[u8]) -> Vec<u8>,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
-    while let Some(head) = Head::read(&mut reader)? {
+    let mut writer = Timed::new(stream.try_clone()?, patience);
+    let mut reader = BufReader::new(Timed::new(stream, patience));
+    loop {
+        reader.get_mut().restart();
+        // The wait for a request does not count as a part of it.
+        if reader.fill_buf()?.is_empty() {
+            return Ok(());
+        }
+        reader.get_mut().restart();
+        let Some(head) = Head::read(&mut reader)? else { return Ok(()) };
+        writer.restart();
         if let Some(status) = head.problem() {
             return write_reply(&mut writer, status, b"", false);
         }
@@ -40,15 +51,58 @@ fn serve_until_error(stream: TcpStream, respond: impl Fn(&[u8]) -> Vec<u8>) -> i
         }
         let mut body = vec![0; head.length.unwrap_or_default()];
         reader.read_exact(&mut body)?;
-        write_reply(&mut writer, "200 OK", &respond(&body), head.keep)?;
+        let reply = respond(&body);
+        writer.restart();
+        write_reply(&mut writer, "200 OK", &reply, head.keep)?;
         if !head.keep {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }
 
-fn write_reply(writer: &mut TcpStream, status: &str, body: &[u8], keep: bool) -> io::Result<()> {
+/// A stream whose reads and writes end together at one time. A limit for each of them would let a
+/// client that sends a byte now and then hold its connection for days.
+struct Timed {
+    stream: TcpStream,
+    patience: Duration,
+    until: Instant,
+}
+
+impl Timed {
+    fn new(stream: TcpStream, patience: Duration) -> Self {
+        Self { stream, patience, until: Instant::now() + patience }
+    }
+
+    /// What comes now has all the time again.
+    fn restart(&mut self) {
+        self.until = Instant::now() + self.patience;
+    }
+
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+fn write_reply(writer: &mut Timed, status: &str, body: &[u8], keep: bool) -> io::Result<()> {
     let connection = if keep { "keep-alive" } else { "close" };
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
@@ -120,5 +174,73 @@ impl Head {
             Some(length) if length > BODY_BYTES_MAX => Some("413 Content Too Large"),
             Some(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// A connection to a server with so much patience that answers with so many bytes, and what
+    /// serving it came to.
+    fn served(
+        patience: Duration,
+        reply: usize,
+    ) -> (TcpStream, std::thread::JoinHandle<io::Result<()>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let server =
+            std::thread::spawn(move || serve_until_error(stream, patience, |_| vec![b'0'; reply]));
+        (client, server)
+    }
+
+    fn is_late(result: &io::Result<()>) -> bool {
+        let kind = result.as_ref().map_err(io::Error::kind);
+        matches!(kind, Err(io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock))
+    }
+
+    const HEAD: &str = "POST / HTTP/1.1\r\ncontent-type: application/json\r\n";
+
+    #[test]
+    fn a_client_that_sends_a_byte_now_and_then_is_closed() {
+        const PAUSE: Duration = Duration::from_millis(10);
+        let (mut client, server) = served(PAUSE * 30, 0);
+        client.set_read_timeout(Some(PAUSE)).unwrap();
+        let mut sent = 0;
+        // Each byte comes long before the patience is over; all of them do not.
+        while sent < 300 && client.write_all(b"P").is_ok() {
+            sent += 1;
+            if !client.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            {
+                break;
+            }
+        }
+        assert!(sent < 300, "it was let go on");
+        assert!(is_late(&server.join().unwrap()));
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_its_reply_is_closed() {
+        let (mut client, server) = served(Duration::from_millis(300), 64 << 20);
+        client.write_all(format!("{HEAD}content-length: 0\r\n\r\n").as_bytes()).unwrap();
+        assert!(is_late(&server.join().unwrap()), "no buffer holds so much");
+    }
+
+    #[test]
+    fn heads_and_bodies_over_their_limit_are_not_read() {
+        let (mut client, server) = served(PATIENCE, 0);
+        let long = "a".repeat(usize::try_from(HEAD_BYTES_MAX).unwrap());
+        client.write_all(format!("{HEAD}name: {long}\r\n").as_bytes()).unwrap();
+        let refused = server.join().unwrap().map_err(|error| error.kind());
+        assert_eq!(refused, Err(io::ErrorKind::InvalidData));
+        let (mut client, server) = served(PATIENCE, 0);
+        let length = BODY_BYTES_MAX + 1;
+        client.write_all(format!("{HEAD}content-length: {length}\r\n\r\n").as_bytes()).unwrap();
+        server.join().unwrap().unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     }
 }

@@ -139,7 +139,8 @@ pub enum Event {
         /// Its id.
         id: ChannelId,
     },
-    /// There will be no channel; our deposit is ours.
+    /// There is no channel, and nothing is done for it any more. Our deposit is ours, unless the
+    /// ending is [`Ending::Spent`]: that is an alarm.
     Ended(Ending),
     /// A newer state is complete; worth telling a watchtower.
     Updated {
@@ -216,6 +217,8 @@ pub enum FailureReason {
     Closed,
     /// It was signed, but the channel was settled with an older state.
     Superseded,
+    /// A resize took out the money that it needed; it was never signed.
+    Unfunded,
 }
 
 /// What a machine waits for; computed from its state.

@@ -18,7 +18,7 @@ use crate::input::Input;
 use crate::limits::MAX_VERSION_SKIP;
 use crate::machine::Context;
 use crate::message::{Body, Handover, Message, Offer, Proof, RejectReason};
-use crate::open::{Activity, Flight, Open, Outlook, failed, move_on, outstanding};
+use crate::open::{Activity, Flight, Open, Outlook, failed, go_on, outstanding};
 use crate::payment::Batch;
 use crate::record::{Agreed, Record};
 use crate::refusal::{Declined, Refusal};
@@ -173,9 +173,7 @@ pub(crate) fn countersign(context: &Context<'_>, open: &Open, offer: Offer) -> S
         idle: true,
         ..open.outlook()
     };
-    // Should the next move be impossible, it is left out: the update itself is complete.
-    let next = move_on(context, open, outlook).unwrap_or_default();
-    first.and(next)
+    first.and(go_on(context, open, outlook))
 }
 
 /// Refuses an update that was held for the user.
@@ -198,7 +196,7 @@ fn refuse(
     let (turn, peer_wants) = passed(open, &after);
     let outlook =
         Outlook { next_version: above(version), turn, peer_wants, idle: true, ..open.outlook() };
-    let next = move_on(context, open, outlook)?;
+    let next = go_on(context, open, outlook);
     let record = Record::Rejected { version, after };
     Ok(Step::new(vec![record], vec![context.send(Body::Reject { version, reason })]).and(next))
 }
@@ -252,7 +250,7 @@ fn completed(
         had_turn: true,
         ..open.outlook()
     };
-    first.and(move_on(context, open, outlook).unwrap_or_default())
+    first.and(go_on(context, open, outlook))
 }
 
 fn landed(context: &Context<'_>, flight: &Flight, peer_wants: bool, signature: Signature) -> Step {
@@ -304,7 +302,7 @@ fn refused(
             }
             let outlook =
                 Outlook { turn, peer_wants, unsaid, idle: true, had_turn: true, ..open.outlook() };
-            let next = move_on(context, open, outlook)?;
+            let next = go_on(context, open, outlook);
             Ok(Step::new(vec![record], effects).and(next))
         }
         _ if version < open.channel.next_version => Ok(Step::nothing()),
@@ -326,7 +324,7 @@ fn turn_requested(context: &Context<'_>, open: &Open, turn: Turn) -> Result<Step
         return Ok(Step::nothing());
     }
     let outlook = Outlook { peer_wants: true, ..open.outlook() };
-    let next = move_on(context, open, outlook)?;
+    let next = go_on(context, open, outlook);
     Ok(Step::new(vec![Record::TurnRequested {}], vec![]).and(next))
 }
 
@@ -343,7 +341,7 @@ fn turn_yielded(
         return Err(Refusal::Unproven.into());
     }
     let outlook = Outlook { turn, peer_wants: wants_back, ..open.outlook() };
-    let next = move_on(context, open, outlook)?;
+    let next = go_on(context, open, outlook);
     let deadline = context.patience();
     Ok(Step::new(vec![Record::TurnPassed { turn, wants_back, deadline }], vec![]).and(next))
 }
@@ -390,7 +388,7 @@ fn synced(
         unsaid: open.wants(),
         ..open.outlook()
     };
-    let next = move_on(context, open, outlook)?;
+    let next = go_on(context, open, outlook);
     let repeats = match open.activity {
         Activity::Idle => Step::nothing(),
         _ => outstanding(context, open)?,

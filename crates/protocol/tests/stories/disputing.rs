@@ -3,8 +3,9 @@
 
 use perun_channel::{Amount, State, Version};
 use perun_protocol::{
-    Agreed, Body, Command, Config, Declined, Effect, Event, FailureReason, Input, LedgerTime,
-    Misuse, OnSilence, PaymentId, PhaseName, Refusal, RejectReason, Sighting, Slot, Standing,
+    Agreed, Body, Command, Config, Declined, Effect, Ending, Event, FailureReason, Input,
+    LedgerTime, Misuse, OnSilence, PaymentId, PhaseName, Refusal, RejectReason, Sighting, Slot,
+    Standing, TransactionId,
 };
 
 use crate::keys::Keys;
@@ -424,4 +425,46 @@ fn a_late_acknowledgement_improves_what_we_register() {
     pair.ledger.is_deaf = false;
     pair.wait();
     assert_eq!([pair.payout(0), pair.payout(1)], [Some(8), Some(2)]);
+}
+
+#[test]
+fn a_channel_that_is_spent_takes_no_more_payments() {
+    let mut pair = Pair::open(5, 5);
+    pair.pay(0, 1).settle();
+    let transaction = TransactionId::new([8; 32]);
+    let spent = Event::Ended(Ending::Spent { transaction });
+    // What may still be taken back is no reason to give the channel up.
+    let channel = pair.nodes[0].machine.id().unwrap();
+    let standing = Standing::Spent { transaction };
+    let sighting = Sighting { channel, standing: standing.clone(), confirmed: false };
+    pair.feed(0, Input::Ledger(sighting)).unwrap();
+    assert_eq!(pair.phases()[0], PhaseName::Open);
+    // One payment is signed already, and one waits for it.
+    pair.pay(0, 1).pay(0, 1);
+    pair.net.drop_all();
+    pair.show(standing);
+    assert_eq!(pair.phases(), [PhaseName::Over; 2]);
+    assert_eq!(pair.failed(0).len(), 2);
+    for place in 0..2 {
+        assert!(pair.saw(place, |event| *event == spent), "the user is alarmed");
+        let payment = pair.payment(place, 1);
+        assert!(pair.feed(place, Input::Command(Command::Pay(payment))).is_err());
+        pair.nodes[place].events.clear();
+        pair.revive(place);
+        assert!(pair.saw(place, |event| *event == spent), "and again after a restart");
+    }
+}
+
+#[test]
+fn a_channel_that_is_spent_before_it_was_seen_is_over() {
+    let mut pair = Pair::new();
+    pair.ledger.is_deaf = true;
+    pair.propose(5, 5).settle();
+    let channel = *pair.ledger.channels.keys().next().unwrap();
+    let standing = Standing::Spent { transaction: TransactionId::new([8; 32]) };
+    for (confirmed, phase) in [(false, PhaseName::Released), (true, PhaseName::Over)] {
+        let sighting = Sighting { channel, standing: standing.clone(), confirmed };
+        pair.feed(0, Input::Ledger(sighting)).unwrap();
+        assert_eq!(pair.phases()[0], phase);
+    }
 }

@@ -76,6 +76,7 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
         Record::TurnPassed { .. } | Record::TurnRequested {} | Record::Extended { .. } => {
             open.turned(record);
         }
+        Record::Outdone { shown } => open.channel.latest = shown.clone(),
         Record::VersionsSkipped { next } => {
             open.channel.next_version = open.channel.next_version.max(*next);
         }

@@ -211,7 +211,8 @@ pub enum FailureReason {
     /// It waited too long for the turn; it was never signed.
     Waited,
     /// The peer refused the update. Until a newer state is complete, the peer could still settle it
-    /// on the ledger: paying again in this channel supersedes it, paying otherwise may pay twice.
+    /// on the ledger: paying again in this channel supersedes it, paying otherwise may pay twice. A
+    /// dispute's outcome says whether it did.
     Refused,
     /// The channel closed, or is disputed, before it was signed.
     Closed,

@@ -321,6 +321,11 @@ wire_enum! {
             /// The registered version.
             version: Version,
         },
+        /// The peer shows a state as complete whose version it had made us burn: it is the newest.
+        37 => Outdone {
+            /// The state.
+            shown: Agreed,
+        },
     }
 }
 

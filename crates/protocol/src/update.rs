@@ -391,6 +391,9 @@ fn synced(
     let next = go_on(context, open, outlook);
     let repeats = match open.activity {
         Activity::Idle => Step::nothing(),
+        // The ledger's backend builds the whole transaction anew for each repetition. That is done
+        // once for each connection, and not for each word that the peer cares to say on it.
+        Activity::Resizing(_) if open.peer_ready => Step::nothing(),
         _ => outstanding(context, open)?,
     };
     Ok(first.and(next).and(repeats))
@@ -422,9 +425,33 @@ fn ahead(
     let digest = context.crypto.digest(state);
     context.crypto.verify(&digest, &proof.yours, &own).map_err(|_| Refusal::Unproven)?;
     context.crypto.verify(&digest, &proof.mine, &peer).map_err(Refusal::Signature)?;
+    let shown = Agreed::signed(state.clone(), digest, proof.mine);
+    if state.version() < channel.next_version {
+        return Ok(outdone(context, open, shown));
+    }
     // Our own signature on a state that we do not know: our journal lost it.
-    let shown = Some(Agreed::signed(state.clone(), digest, proof.mine));
-    Ok(court::freeze(open, shown))
+    Ok(court::freeze(open, Some(shown)))
+}
+
+/// Both signed this state, and its version is one that we do not use any more: the peer refused the
+/// update, kept our signature, and completed it after all. No machine that follows the protocol
+/// does that, so we leave, with the state that is now the newest.
+///
+/// To go on from it is no choice. Our user was told that the payments failed and that a payment in
+/// this channel would replace them; on top of this state, the next one would pay a second time. To
+/// go on from the state before is none either: the two sides would never agree on an update again.
+/// Leaving is right, too, if the version was only skipped and the signature is one that our journal
+/// lost: nothing more is signed then either. And it gives the peer nothing that it could not have
+/// by registering the state itself.
+///
+/// It adds no signature of ours, and the version stays burnt, so there is no second state with it
+/// (P-A3). A state that both signed is what a ledger would settle, with or without us (P-M2).
+fn outdone(context: &Context<'_>, open: &Open, shown: Agreed) -> Step {
+    let mut newer = open.clone();
+    newer.channel.latest = shown.clone();
+    let updated = Event::Updated { version: shown.state.version() }.effect();
+    let first = Step::new(vec![Record::Outdone { shown }], vec![updated]);
+    first.and(court::dispute(context, &newer))
 }
 
 impl Flight {

@@ -308,6 +308,28 @@ fn a_word_of_the_peer_counts_even_if_we_can_do_nothing_next() {
 }
 
 #[test]
+fn a_peer_cannot_make_us_build_and_sign_the_same_witness_again_and_again() {
+    let mut pair = released();
+    pair.net.drop_all();
+    let built = |pair: &Pair, place: usize| {
+        pair.submitted(place, |effect| {
+            matches!(effect, Effect::SendWitness { .. } | Effect::SubmitAssembly { .. })
+        })
+    };
+    for place in 0..2 {
+        let before = built(&pair, place);
+        let state = pair.nodes[place].machine.agreed().unwrap().state.clone();
+        for _ in 0..100 {
+            let (state, next_version) = (state.clone(), perun_channel::Version::new(1));
+            pair.forge(1 - place, Body::Sync { state, next_version, proof: None }).unwrap();
+        }
+        assert_eq!(built(&pair, place), before);
+        pair.feed(place, Input::Connected).unwrap();
+        assert_eq!(built(&pair, place), before + 1, "a connection is a reason");
+    }
+}
+
+#[test]
 fn consent_counts_only_with_the_peers_signature() {
     let mut pair = Pair::open(5, 5);
     pair.nodes[1].silent_after = Some(pair.nodes[1].sent + 1);

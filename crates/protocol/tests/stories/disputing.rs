@@ -487,7 +487,7 @@ fn a_refused_update_that_the_peer_completes_is_no_rollback() {
     let mut pair = Pair::open(5, 5);
     let shown = refused_and_signed(&mut pair);
     assert_eq!((pair.phases()[0], pair.version(0)), (PhaseName::Open, 0));
-    pair.forge(1, shown.clone()).unwrap();
+    pair.forge(1, shown).unwrap();
     assert_eq!((pair.phases()[0], pair.version(0)), (PhaseName::Disputing, 1));
     pair.nodes[1].is_silent = true;
     pair.settle().wait();

@@ -303,8 +303,10 @@ fn a_word_of_the_peer_counts_even_if_we_can_do_nothing_next() {
     for record in [Record::VersionsSkipped { next }, Record::Queued { payment, deadline }] {
         pair.nodes[0].machine.apply(&record);
     }
-    let turn = perun_protocol::Turn::default();
-    pair.forge(1, Body::RequestTurn { turn }).unwrap();
+    let body = Body::RequestTurn { turn: perun_protocol::Turn::default() };
+    let word = Input::Message(perun_protocol::Message { opening: pair.opening, body });
+    let step = pair.nodes[0].machine.step_with(&pair.keys, pair.now, word).unwrap();
+    assert_eq!(step.records, [Record::TurnRequested {}]);
 }
 
 #[test]

@@ -76,10 +76,13 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
         Record::TurnPassed { .. } | Record::TurnRequested {} | Record::Extended { .. } => {
             open.turned(record);
         }
+        Record::Outdone { shown } => open.channel.latest = shown.clone(),
         Record::VersionsSkipped { next } => {
             open.channel.next_version = open.channel.next_version.max(*next);
         }
-        Record::Succeeded {} => return Phase::Open(Box::new(open.succeeded())),
+        Record::Succeeded { deadline } => {
+            return Phase::Open(Box::new(open.succeeded(*deadline)));
+        }
         Record::Ended { ending } => return Phase::Over(ending.clone()),
         Record::WitnessKept { .. }
         | Record::Assembled { .. }
@@ -177,7 +180,7 @@ impl Open {
     }
 
     /// Begins to wait for the turn, if something waits and we cannot propose it.
-    fn wait_for_turn(&mut self, deadline: Time) {
+    pub(crate) fn wait_for_turn(&mut self, deadline: Time) {
         let can_propose = self.turn.holder() == self.channel.index && self.peer_ready;
         if self.wants() && !can_propose && self.patience.is_none() {
             self.patience = Some(deadline);

@@ -157,18 +157,17 @@ pub(crate) fn sighted(
                 false => dispute(context, open),
             }
         }
-        Standing::Impossible if sighting.confirmed => {
-            let ending = Ending::Aborted {};
-            let event = Event::Ended(ending.clone()).effect();
-            Step::new(vec![Record::Ended { ending }], vec![event])
-        }
-        Standing::Spent { transaction } => match open.resize_released() {
-            Some(assembly) if assembly.transaction == *transaction && sighting.confirmed => {
+        Standing::Impossible if sighting.confirmed => gone(open, Ending::Aborted {}),
+        Standing::Spent { transaction } if sighting.confirmed => match open.resize_released() {
+            Some(assembly) if assembly.transaction == *transaction => {
                 resize::committed(context, open, assembly)
             }
-            _ => Step::nothing(),
+            // Nothing that is signed for this channel from here on would be worth anything.
+            _ => gone(open, Ending::Spent { transaction: *transaction }),
         },
-        Standing::Absent | Standing::Impossible | Standing::Open => Step::nothing(),
+        Standing::Absent | Standing::Impossible | Standing::Open | Standing::Spent { .. } => {
+            Step::nothing()
+        }
     };
     Ok(step)
 }
@@ -180,6 +179,16 @@ fn concluded(context: &Context<'_>, open: &Open, state: &State, rows: u32) -> St
         vec![Record::Unpaid { state: state.clone(), rows, deadline: context.commit() }],
         vec![Effect::Withdraw { target, state, rows, attempt: 0 }],
     )
+}
+
+/// The channel does not exist any more, and nothing of it is paid by its own rules.
+fn gone(open: &Open, ending: Ending) -> Step {
+    let mut effects = leaving(open);
+    if let Activity::Updating(flight) = &open.activity {
+        effects.extend(failed(flight.payments.iter(), FailureReason::Superseded));
+    }
+    effects.push(Event::Ended(ending.clone()).effect());
+    Step::new(vec![Record::Ended { ending }], effects)
 }
 
 /// A registration that we know is confirmed, or not yet.
@@ -430,8 +439,8 @@ pub(crate) fn apply(mut court: Box<Court>, record: &Record) -> Phase {
         (_, Record::Completed { signature, .. }) => {
             court.open.completed(signature, false);
         }
-        (_, Record::Succeeded {}) => {
-            return Phase::Open(Box::new(court.open.succeeded()));
+        (_, Record::Succeeded { deadline }) => {
+            return Phase::Open(Box::new(court.open.succeeded(*deadline)));
         }
         (_, Record::Ended { ending }) => return Phase::Over(ending.clone()),
         _ => {}

@@ -139,7 +139,8 @@ pub enum Event {
         /// Its id.
         id: ChannelId,
     },
-    /// There will be no channel; our deposit is ours.
+    /// There is no channel, and nothing is done for it any more. Our deposit is ours, unless the
+    /// ending is [`Ending::Spent`]: that is an alarm.
     Ended(Ending),
     /// A newer state is complete; worth telling a watchtower.
     Updated {
@@ -210,12 +211,15 @@ pub enum FailureReason {
     /// It waited too long for the turn; it was never signed.
     Waited,
     /// The peer refused the update. Until a newer state is complete, the peer could still settle it
-    /// on the ledger: paying again in this channel supersedes it, paying otherwise may pay twice.
+    /// on the ledger: paying again in this channel supersedes it, paying otherwise may pay twice. A
+    /// dispute's outcome says whether it did.
     Refused,
     /// The channel closed, or is disputed, before it was signed.
     Closed,
     /// It was signed, but the channel was settled with an older state.
     Superseded,
+    /// A resize took out the money that it needed; it was never signed.
+    Unfunded,
 }
 
 /// What a machine waits for; computed from its state.

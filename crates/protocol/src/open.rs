@@ -95,6 +95,8 @@ pub(crate) struct Recent {
     pub(crate) waited: VecDeque<PaymentId>,
     /// Those that waited when the ledger took over.
     pub(crate) closed: VecDeque<PaymentId>,
+    /// Those whose money a resize took out.
+    pub(crate) unfunded: VecDeque<PaymentId>,
 }
 
 /// What will be true once the records decided so far are applied, as far as the next move needs it.
@@ -208,11 +210,7 @@ fn wish(context: &Context<'_>, open: &Open, wish: Wish) -> Result<Step, Declined
 
 /// The next thing to do when nothing is on its way: propose if we may, ask for the turn if we may
 /// not, and hand it over if only the peer wants something.
-pub(crate) fn move_on(
-    context: &Context<'_>,
-    open: &Open,
-    outlook: Outlook<'_>,
-) -> Result<Step, Declined> {
+fn move_on(context: &Context<'_>, open: &Open, outlook: Outlook<'_>) -> Result<Step, Declined> {
     let wants = open.wants() || outlook.payment.is_some() || outlook.wish.is_some();
     if !outlook.peer_ready {
         return Ok(Step::nothing());
@@ -237,6 +235,12 @@ pub(crate) fn move_on(
         None if outlook.peer_wants => Ok(yield_turn(context, outlook.turn.passed(), false)),
         None => Ok(Step::nothing()),
     }
+}
+
+/// [`move_on`] after a word of the peer, or when a time is over. Those count whatever we can do
+/// next: a move of ours that is not possible is left out, and never a reason to refuse them.
+pub(crate) fn go_on(context: &Context<'_>, open: &Open, outlook: Outlook<'_>) -> Step {
+    move_on(context, open, outlook).unwrap_or_default()
 }
 
 fn yield_turn(context: &Context<'_>, turn: Turn, wants_back: bool) -> Step {
@@ -391,7 +395,10 @@ pub(crate) fn failed<'a>(
 }
 
 /// The same for payments of which only the ids are left.
-fn failed_ids(ids: &VecDeque<PaymentId>, why: FailureReason) -> impl Iterator<Item = Effect> {
+pub(crate) fn failed_ids(
+    ids: &VecDeque<PaymentId>,
+    why: FailureReason,
+) -> impl Iterator<Item = Effect> {
     ids.iter().map(move |id| Event::PaymentFailed { id: *id, why }.effect())
 }
 
@@ -405,6 +412,7 @@ impl Recent {
         effects.extend(failed(self.refused.iter(), FailureReason::Refused));
         effects.extend(failed_ids(&self.waited, FailureReason::Waited));
         effects.extend(failed_ids(&self.closed, FailureReason::Closed));
+        effects.extend(failed_ids(&self.unfunded, FailureReason::Unfunded));
         effects
     }
 }

@@ -236,10 +236,9 @@ fn committed(
     }
     let opened = Step::new(vec![Record::Opened {}], vec![Event::Opened { id }.effect()]);
     match sighting.standing {
-        Standing::Impossible if sighting.confirmed => {
-            let ending = Ending::Aborted {};
-            let event = Event::Ended(ending.clone()).effect();
-            Ok(Step::new(vec![Record::Ended { ending }], vec![event]))
+        Standing::Impossible if sighting.confirmed => Ok(ended(Ending::Aborted {})),
+        Standing::Spent { transaction } if sighting.confirmed => {
+            Ok(ended(Ending::Spent { transaction }))
         }
         Standing::Open if sighting.confirmed => {
             Ok(opened.and(Step::effects(vec![Open::new(channel).sync(context)])))
@@ -253,6 +252,11 @@ fn committed(
             Ok(if settling.records.is_empty() { settling } else { opened.and(settling) })
         }
     }
+}
+
+fn ended(ending: Ending) -> Step {
+    let event = Event::Ended(ending.clone()).effect();
+    Step::new(vec![Record::Ended { ending }], vec![event])
 }
 
 fn over(context: &Context<'_>, ending: &Ending, input: Input) -> Result<Step, Declined> {

@@ -194,6 +194,30 @@ impl Queue {
         self.waiting.push_back(payment);
     }
 
+    /// Takes out the payments that these balances do not pay for, each after those before it.
+    pub(crate) fn take_unfunded(
+        &mut self,
+        own: Index,
+        outcome: &Allocation,
+    ) -> VecDeque<PaymentId> {
+        let mut left: Vec<Amount> = (0..outcome.assets().len())
+            .map(|asset| outcome.balance(asset, own.column()).unwrap_or_default())
+            .collect();
+        let mut lost = VecDeque::new();
+        for payment in self.take(self.len()).0 {
+            let balance = left.get_mut(usize::from(payment.asset));
+            let paid = balance.and_then(|balance| {
+                *balance = balance.checked_sub(payment.amount)?;
+                Some(())
+            });
+            match paid {
+                Some(()) => self.push(payment),
+                None => lost.push_back(payment.id),
+            }
+        }
+        lost
+    }
+
     /// Takes the first `count` payments out.
     pub(crate) fn take(&mut self, count: usize) -> Batch {
         let batch: VecDeque<Payment> =

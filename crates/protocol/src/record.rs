@@ -15,7 +15,7 @@ use crate::input::Slot;
 use crate::message::{DeclineReason, Handover, Offer, RejectReason};
 use crate::payment::Payment;
 use crate::terms::{Assembly, Changes, Terms, Witness};
-use crate::units::{Digest, Index, LedgerBytes, LedgerTime, Time, Turn};
+use crate::units::{Digest, Index, LedgerBytes, LedgerTime, Time, TransactionId, Turn};
 
 /// The number of this format of records, in front of each.
 const FORMAT: u8 = 1;
@@ -76,6 +76,13 @@ wire_enum! {
         },
         /// The transaction became impossible; what we put in is ours again.
         1 => Aborted {},
+        /// The channel was spent by a transaction of which this machine knows nothing, although
+        /// that takes our consent: our journal is older than what we signed, or somebody else has
+        /// our session key. Where the money went, only that transaction says.
+        2 => Spent {
+            /// The transaction.
+            transaction: TransactionId,
+        },
     }
 }
 
@@ -303,12 +310,21 @@ wire_enum! {
             /// Why.
             reason: DeclineReason,
         },
-        /// The resize committed: the machine is the successor channel's from here.
-        35 => Succeeded {},
+        /// The resize committed: the machine is the successor channel's from here. Payments that
+        /// its balances do not pay for fail.
+        35 => Succeeded {
+            /// When what waits has waited too long for the peer to see the successor.
+            deadline: Time,
+        },
         /// The registration that we know is confirmed.
         36 => RegistrationConfirmed {
             /// The registered version.
             version: Version,
+        },
+        /// The peer shows a state as complete whose version it had made us burn: it is the newest.
+        37 => Outdone {
+            /// The state.
+            shown: Agreed,
         },
     }
 }

@@ -15,17 +15,17 @@ use alloc::vec::Vec;
 
 use crate::channel::Channel;
 use crate::court;
-use crate::effect::{Effect, Event, Step};
+use crate::effect::{Effect, Event, FailureReason, Step};
 use crate::input::{Input, Sighting, Standing};
 use crate::joint::{self, Verdict};
 use crate::machine::Context;
 use crate::message::{Body, DeclineReason, Message};
-use crate::open::{Activity, Asked, Open, Outlook, move_on};
+use crate::open::{Activity, Asked, Open, Outlook, failed_ids, go_on};
 use crate::phase::{Joining, Joint};
 use crate::record::{Record, Resize, Wish};
 use crate::refusal::{Declined, Misuse, Refusal};
 use crate::terms::{Assembly, Plan};
-use crate::units::{Digest, Index, LedgerBytes};
+use crate::units::{Digest, Index, LedgerBytes, Time};
 
 /// Asks for the resize that our user wants.
 pub(crate) fn propose(context: &Context<'_>, open: &Open, resize: &Resize) -> Step {
@@ -167,7 +167,7 @@ pub(crate) fn decline(
     }
     effects.push(Event::ResizeFailed(reason.clone()).effect());
     let first = Step::new(vec![Record::ResizeDropped { reason }], effects);
-    Ok(first.and(move_on(context, open, Outlook { idle: true, ..open.outlook() })?))
+    Ok(first.and(go_on(context, open, Outlook { idle: true, ..open.outlook() })))
 }
 
 /// Decides about what the ledger shows of the successor.
@@ -193,10 +193,11 @@ pub(crate) fn committed(context: &Context<'_>, open: &Open, assembly: &Assembly)
     let successor = Open::new(Channel::of(assembly, open.channel.index));
     let id = successor.channel.id;
     let watch = Effect::Watch(successor.channel.target());
-    Step::new(
-        vec![Record::Succeeded {}],
-        vec![Event::Resized { id }.effect(), watch, successor.sync(context)],
-    )
+    let mut effects = vec![Event::Resized { id }.effect(), watch, successor.sync(context)];
+    let mut queue = open.queue.clone();
+    let lost = queue.take_unfunded(open.channel.index, assembly.initial.outcome());
+    effects.extend(failed_ids(&lost, FailureReason::Unfunded));
+    Step::new(vec![Record::Succeeded { deadline: context.patience() }], effects)
 }
 
 impl Asked {
@@ -278,11 +279,22 @@ impl Open {
         }
     }
 
-    /// The successor's machine: same peers, same payments in wait, another channel.
-    pub(crate) fn succeeded(self) -> Self {
+    /// The successor's machine: same peers, same payments in wait, another channel. What waits,
+    /// waits for the peer to see the successor, and not for ever.
+    pub(crate) fn succeeded(self, deadline: Time) -> Self {
         let Some(assembly) = self.resize_released() else { return self };
         let channel = Channel::of(assembly, self.channel.index);
-        Self { channel, activity: Activity::Idle, peer_ready: false, ..self }
+        let mut next = Self { channel, activity: Activity::Idle, peer_ready: false, ..self };
+        let (index, outcome) = (next.channel.index, next.channel.latest.state.outcome());
+        let lost = next.queue.take_unfunded(index, outcome);
+        if !lost.is_empty() {
+            next.recent.unfunded = lost;
+        }
+        if !next.wants() {
+            next.patience = None;
+        }
+        next.wait_for_turn(deadline);
+        next
     }
 
     pub(crate) fn apply_resize(mut self: Box<Self>, record: &Record) -> Box<Self> {

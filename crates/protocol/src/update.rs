@@ -18,7 +18,7 @@ use crate::input::Input;
 use crate::limits::MAX_VERSION_SKIP;
 use crate::machine::Context;
 use crate::message::{Body, Handover, Message, Offer, Proof, RejectReason};
-use crate::open::{Activity, Flight, Open, Outlook, failed, move_on, outstanding};
+use crate::open::{Activity, Flight, Open, Outlook, failed, go_on, outstanding};
 use crate::payment::Batch;
 use crate::record::{Agreed, Record};
 use crate::refusal::{Declined, Refusal};
@@ -173,9 +173,7 @@ pub(crate) fn countersign(context: &Context<'_>, open: &Open, offer: Offer) -> S
         idle: true,
         ..open.outlook()
     };
-    // Should the next move be impossible, it is left out: the update itself is complete.
-    let next = move_on(context, open, outlook).unwrap_or_default();
-    first.and(next)
+    first.and(go_on(context, open, outlook))
 }
 
 /// Refuses an update that was held for the user.
@@ -198,7 +196,7 @@ fn refuse(
     let (turn, peer_wants) = passed(open, &after);
     let outlook =
         Outlook { next_version: above(version), turn, peer_wants, idle: true, ..open.outlook() };
-    let next = move_on(context, open, outlook)?;
+    let next = go_on(context, open, outlook);
     let record = Record::Rejected { version, after };
     Ok(Step::new(vec![record], vec![context.send(Body::Reject { version, reason })]).and(next))
 }
@@ -252,7 +250,7 @@ fn completed(
         had_turn: true,
         ..open.outlook()
     };
-    first.and(move_on(context, open, outlook).unwrap_or_default())
+    first.and(go_on(context, open, outlook))
 }
 
 fn landed(context: &Context<'_>, flight: &Flight, peer_wants: bool, signature: Signature) -> Step {
@@ -304,7 +302,7 @@ fn refused(
             }
             let outlook =
                 Outlook { turn, peer_wants, unsaid, idle: true, had_turn: true, ..open.outlook() };
-            let next = move_on(context, open, outlook)?;
+            let next = go_on(context, open, outlook);
             Ok(Step::new(vec![record], effects).and(next))
         }
         _ if version < open.channel.next_version => Ok(Step::nothing()),
@@ -326,7 +324,7 @@ fn turn_requested(context: &Context<'_>, open: &Open, turn: Turn) -> Result<Step
         return Ok(Step::nothing());
     }
     let outlook = Outlook { peer_wants: true, ..open.outlook() };
-    let next = move_on(context, open, outlook)?;
+    let next = go_on(context, open, outlook);
     Ok(Step::new(vec![Record::TurnRequested {}], vec![]).and(next))
 }
 
@@ -343,7 +341,7 @@ fn turn_yielded(
         return Err(Refusal::Unproven.into());
     }
     let outlook = Outlook { turn, peer_wants: wants_back, ..open.outlook() };
-    let next = move_on(context, open, outlook)?;
+    let next = go_on(context, open, outlook);
     let deadline = context.patience();
     Ok(Step::new(vec![Record::TurnPassed { turn, wants_back, deadline }], vec![]).and(next))
 }
@@ -390,9 +388,12 @@ fn synced(
         unsaid: open.wants(),
         ..open.outlook()
     };
-    let next = move_on(context, open, outlook)?;
+    let next = go_on(context, open, outlook);
     let repeats = match open.activity {
         Activity::Idle => Step::nothing(),
+        // The ledger's backend builds the whole transaction anew for each repetition. That is done
+        // once for each connection, and not for each word that the peer cares to say on it.
+        Activity::Resizing(_) if open.peer_ready => Step::nothing(),
         _ => outstanding(context, open)?,
     };
     Ok(first.and(next).and(repeats))
@@ -424,9 +425,33 @@ fn ahead(
     let digest = context.crypto.digest(state);
     context.crypto.verify(&digest, &proof.yours, &own).map_err(|_| Refusal::Unproven)?;
     context.crypto.verify(&digest, &proof.mine, &peer).map_err(Refusal::Signature)?;
+    let shown = Agreed::signed(state.clone(), digest, proof.mine);
+    if state.version() < channel.next_version {
+        return Ok(outdone(context, open, shown));
+    }
     // Our own signature on a state that we do not know: our journal lost it.
-    let shown = Some(Agreed::signed(state.clone(), digest, proof.mine));
-    Ok(court::freeze(open, shown))
+    Ok(court::freeze(open, Some(shown)))
+}
+
+/// Both signed this state, and its version is one that we do not use any more: the peer refused the
+/// update, kept our signature, and completed it after all. No machine that follows the protocol
+/// does that, so we leave, with the state that is now the newest.
+///
+/// To go on from it is no choice. Our user was told that the payments failed and that a payment in
+/// this channel would replace them; on top of this state, the next one would pay a second time. To
+/// go on from the state before is none either: the two sides would never agree on an update again.
+/// Leaving is right, too, if the version was only skipped and the signature is one that our journal
+/// lost: nothing more is signed then either. And it gives the peer nothing that it could not have
+/// by registering the state itself.
+///
+/// It adds no signature of ours, and the version stays burnt, so there is no second state with it
+/// (P-A3). A state that both signed is what a ledger would settle, with or without us (P-M2).
+fn outdone(context: &Context<'_>, open: &Open, shown: Agreed) -> Step {
+    let mut newer = open.clone();
+    newer.channel.latest = shown.clone();
+    let updated = Event::Updated { version: shown.state.version() }.effect();
+    let first = Step::new(vec![Record::Outdone { shown }], vec![updated]);
+    first.and(court::dispute(context, &newer))
 }
 
 impl Flight {

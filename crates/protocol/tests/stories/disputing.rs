@@ -3,8 +3,9 @@
 
 use perun_channel::{Amount, State, Version};
 use perun_protocol::{
-    Agreed, Body, Command, Config, Declined, Effect, Event, FailureReason, Input, LedgerTime,
-    Misuse, OnSilence, PaymentId, PhaseName, Refusal, RejectReason, Sighting, Slot, Standing,
+    Agreed, Body, Command, Config, Declined, Effect, Ending, Event, FailureReason, Input,
+    LedgerTime, Misuse, OnSilence, PaymentId, PhaseName, Proof, Refusal, RejectReason, Sighting,
+    Slot, Standing, TransactionId,
 };
 
 use crate::keys::Keys;
@@ -365,7 +366,7 @@ fn a_claim_to_be_ahead_without_our_signature_proves_nothing() {
     let outcome = state.outcome().transfer(1, 0, 0, Amount::new(5)).unwrap();
     let state = state.successor(outcome).unwrap();
     let signature = pair.nodes[0].signer.sign(&perun_protocol::Digest::new(state.digest()));
-    let proof = Some(perun_protocol::Proof { mine: signature, yours: signature });
+    let proof = Some(Proof { mine: signature, yours: signature });
     let next_version = Version::new(2);
     let claim = Body::Sync { state, next_version, proof };
     assert_eq!(pair.forge(0, claim), Err(Declined::Refusal(Refusal::Unproven)));
@@ -424,4 +425,108 @@ fn a_late_acknowledgement_improves_what_we_register() {
     pair.ledger.is_deaf = false;
     pair.wait();
     assert_eq!([pair.payout(0), pair.payout(1)], [Some(8), Some(2)]);
+}
+
+#[test]
+fn a_channel_that_is_spent_takes_no_more_payments() {
+    let mut pair = Pair::open(5, 5);
+    pair.pay(0, 1).settle();
+    let transaction = TransactionId::new([8; 32]);
+    let spent = Event::Ended(Ending::Spent { transaction });
+    // What may still be taken back is no reason to give the channel up.
+    let channel = pair.nodes[0].machine.id().unwrap();
+    let standing = Standing::Spent { transaction };
+    let sighting = Sighting { channel, standing: standing.clone(), confirmed: false };
+    pair.feed(0, Input::Ledger(sighting)).unwrap();
+    assert_eq!(pair.phases()[0], PhaseName::Open);
+    // One payment is signed already, and one waits for it.
+    pair.pay(0, 1).pay(0, 1);
+    pair.net.drop_all();
+    pair.show(standing);
+    assert_eq!(pair.phases(), [PhaseName::Over; 2]);
+    assert_eq!(pair.failed(0).len(), 2);
+    for place in 0..2 {
+        assert!(pair.saw(place, |event| *event == spent), "the user is alarmed");
+        let payment = pair.payment(place, 1);
+        assert!(pair.feed(place, Input::Command(Command::Pay(payment))).is_err());
+        pair.nodes[place].events.clear();
+        pair.revive(place);
+        assert!(pair.saw(place, |event| *event == spent), "and again after a restart");
+    }
+}
+
+#[test]
+fn a_channel_that_is_spent_before_it_was_seen_is_over() {
+    let mut pair = Pair::new();
+    pair.ledger.is_deaf = true;
+    pair.propose(5, 5).settle();
+    let channel = *pair.ledger.channels.keys().next().unwrap();
+    let standing = Standing::Spent { transaction: TransactionId::new([8; 32]) };
+    for (confirmed, phase) in [(false, PhaseName::Released), (true, PhaseName::Over)] {
+        let sighting = Sighting { channel, standing: standing.clone(), confirmed };
+        pair.feed(0, Input::Ledger(sighting)).unwrap();
+        assert_eq!(pair.phases()[0], phase);
+    }
+}
+
+/// Node 1 refuses the one payment of node 0, and signs it all the same: what it can show then.
+fn refused_and_signed(pair: &mut Pair) -> Body<perun_channel::Signature> {
+    pair.pay(0, 2);
+    let (_, bytes) = pair.net.next().unwrap();
+    let message = <perun_protocol::Message as perun_channel::codec::Decode>::from_bytes(&bytes);
+    let Body::Update { state, signature, .. } = message.unwrap().body else { panic!("an update") };
+    let version = state.version();
+    pair.forge(1, Body::Reject { version, reason: RejectReason::User {} }).unwrap();
+    let digest = perun_protocol::Crypto::digest(&pair.keys, &state);
+    let proof = Some(Proof { mine: pair.nodes[1].signer.sign(&digest), yours: signature });
+    Body::Sync { state, next_version: version.next().unwrap(), proof }
+}
+
+#[test]
+fn a_refused_update_that_the_peer_completes_is_no_rollback() {
+    let mut pair = Pair::open(5, 5);
+    let shown = refused_and_signed(&mut pair);
+    assert_eq!((pair.phases()[0], pair.version(0)), (PhaseName::Open, 0));
+    pair.forge(1, shown).unwrap();
+    assert_eq!((pair.phases()[0], pair.version(0)), (PhaseName::Disputing, 1));
+    pair.nodes[1].is_silent = true;
+    pair.settle().wait();
+    assert_eq!(pair.payout(0), Some(3), "the newest state that both signed");
+}
+
+#[test]
+fn a_refused_update_that_a_newer_one_replaced_is_no_news() {
+    let mut pair = Pair::open(5, 5);
+    let shown = refused_and_signed(&mut pair);
+    // The user pays again in this channel; the real node 1 missed the version, and learns of it.
+    pair.reconnect();
+    pair.pay(0, 2).settle();
+    assert_eq!([pair.balances(0), pair.balances(1)], [[3, 7]; 2], "paid once");
+    pair.forge(1, shown).unwrap();
+    assert_eq!(pair.phases()[0], PhaseName::Open);
+    assert_eq!(pair.balances(0), [3, 7]);
+}
+
+#[test]
+fn a_refused_update_that_is_shown_while_the_next_is_on_its_way_pays_once() {
+    for finishes in [false, true] {
+        let mut pair = Pair::open(5, 5);
+        let shown = refused_and_signed(&mut pair);
+        pair.pay(0, 2);
+        pair.forge(1, shown).unwrap();
+        assert_eq!(pair.phases()[0], PhaseName::Disputing);
+        if finishes {
+            let (_, bytes) = pair.net.next().unwrap();
+            let message =
+                <perun_protocol::Message as perun_channel::codec::Decode>::from_bytes(&bytes);
+            let Body::Update { state, .. } = message.unwrap().body else { panic!("an update") };
+            let signature =
+                pair.nodes[1].signer.sign(&perun_protocol::Crypto::digest(&pair.keys, &state));
+            let version = state.version();
+            pair.forge(1, Body::Ack { version, wants_turn: false, signature }).unwrap();
+        }
+        pair.nodes[1].is_silent = true;
+        pair.settle().wait();
+        assert_eq!(pair.payout(0), Some(3));
+    }
 }

@@ -11,7 +11,7 @@ use perun_channel::{Address, Allocation, Amount, Asset, ChannelId, Participant, 
 use perun_protocol::{
     Body, Command, Config, DeclineReason, Declined, Digest, Draft, Effect, Event, Index, Input,
     LedgerBytes, LedgerTime, Machine, Memo, Message, OpeningId, Payment, PaymentId, PhaseName,
-    Record, Reply, Sighting, Standing, Step, Terms, Time, Witness,
+    Record, Reply, Sighting, Standing, Step, Terms, Time, WaitingFor, Witness,
 };
 
 use crate::keys::{Keys, Signer};
@@ -199,6 +199,9 @@ impl Pair {
             self.edges.insert((from, kind(record), node.machine.phase()));
             self.updates += usize::from(matches!(record, Record::UpdateProposed { .. }));
         }
+        let waits = node.machine.waiting_for();
+        let on_others = matches!(waits, WaitingFor::Peer | WaitingFor::Turn | WaitingFor::Backend);
+        assert!(!on_others || node.machine.deadline().is_some(), "{waits:?} for ever");
         let alive = match death {
             Some(Death::BeforeEffects) => 0,
             Some(_) => 1,

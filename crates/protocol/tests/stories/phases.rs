@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use perun_protocol::{Command, Config, PhaseName, Standing};
+use perun_protocol::{Command, Config, PhaseName, Standing, TransactionId};
 
 use crate::keys::Keys;
 use crate::pair::{self, Pair, user_said_no};
@@ -71,6 +71,12 @@ fn stories() -> Vec<fn(&mut Pair)> {
         |pair| {
             pair.propose(50, 50).settle().pay(0, 2);
             pair.user(1, Command::Dispute).settle();
+        },
+        |pair| {
+            pair.propose(50, 50).settle();
+            pair.ledger.is_deaf = true;
+            pair.user(0, resize(deposit(1), deposit(2))).settle();
+            pair.show(Standing::Spent { transaction: TransactionId::new([8; 32]) });
         },
         |pair| {
             pair.ledger.is_deaf = true;

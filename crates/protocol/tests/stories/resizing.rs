@@ -3,7 +3,7 @@
 use perun_channel::Amount;
 use perun_protocol::{
     Body, Change, Changes, Command, DeclineReason, Declined, Effect, Event, FailureReason, Input,
-    LedgerBytes, Misuse, PhaseName, Refusal, Standing,
+    LedgerBytes, Misuse, PhaseName, Record, Refusal, Standing,
 };
 
 use crate::pair::{Pair, money};
@@ -253,6 +253,81 @@ fn a_payment_that_was_reported_as_failed_is_not_made_after_the_resize_commits() 
         assert_eq!([pair.balances(0), pair.balances(1)], [[13, 7]; 2]);
         assert_eq!(pair.nodes[0].machine.queued(), 0);
         assert_eq!(pair.received(1).len(), 1, "only the payment before");
+    }
+}
+
+/// Node 0 has one payment too many in wait when a resize takes 30 of its 50.
+fn overdrawn(by: usize) -> Pair {
+    let mut pair = Pair::open(50, 50);
+    if by == 1 {
+        pair.pay(1, 1).settle();
+    }
+    pair.users_answer = false;
+    pair.user(by, resize(withdraw(30), Change::Keep {})).settle();
+    pair.pay(0, 15).pay(0, 10).pay(0, 5).settle();
+    pair.users_answer = true;
+    pair.user(1 - by, Command::AcceptResize { contribution: money(1 - by) }).settle();
+    pair
+}
+
+#[test]
+fn payments_that_a_resize_made_impossible_do_not_wedge_the_channel() {
+    for by in 0..2 {
+        let mut pair = overdrawn(by);
+        let unfunded = |event: &Event| {
+            matches!(event, Event::PaymentFailed { why: FailureReason::Unfunded, .. })
+        };
+        assert_eq!(pair.nodes[0].events.iter().filter(|event| unfunded(event)).count(), 1);
+        assert_eq!(pair.sent(0).len(), 2, "those that fit are made");
+        pair.reconnect().pay(1, 1).settle();
+        let payments = if by == 1 { 2 } else { 1 };
+        assert_eq!(pair.received(0).len(), payments, "and the peer pays");
+        assert_eq!([pair.nodes[0].refusals.len(), pair.nodes[1].refusals.len()], [0, 0]);
+        pair.nodes[0].events.clear();
+        pair.revive(0);
+        assert!(pair.saw(0, unfunded), "told again after a restart");
+        pair.user(0, Command::Close).settle();
+        let left = if by == 1 { 2 } else { 1 };
+        assert_eq!(pair.payout(0), Some(u128::try_from(left).unwrap()));
+    }
+}
+
+#[test]
+fn a_word_of_the_peer_counts_even_if_we_can_do_nothing_next() {
+    let mut pair = Pair::open(50, 50);
+    pair.pay(1, 1);
+    pair.net.drop_all();
+    // Node 0 has no version left for what waits: the request for the turn is heard all the same.
+    let payment = pair.payment(0, 1);
+    let (next, deadline) = (perun_channel::Version::new(u64::MAX), pair.now.after(100));
+    for record in [Record::VersionsSkipped { next }, Record::Queued { payment, deadline }] {
+        pair.nodes[0].machine.apply(&record);
+    }
+    let body = Body::RequestTurn { turn: perun_protocol::Turn::default() };
+    let word = Input::Message(perun_protocol::Message { opening: pair.opening, body });
+    let step = pair.nodes[0].machine.step_with(&pair.keys, pair.now, word).unwrap();
+    assert_eq!(step.records, [Record::TurnRequested {}]);
+}
+
+#[test]
+fn a_peer_cannot_make_us_build_and_sign_the_same_witness_again_and_again() {
+    let mut pair = released();
+    pair.net.drop_all();
+    let built = |pair: &Pair, place: usize| {
+        pair.submitted(place, |effect| {
+            matches!(effect, Effect::SendWitness { .. } | Effect::SubmitAssembly { .. })
+        })
+    };
+    for place in 0..2 {
+        let before = built(&pair, place);
+        let state = pair.nodes[place].machine.agreed().unwrap().state.clone();
+        for _ in 0..100 {
+            let (state, next_version) = (state.clone(), perun_channel::Version::new(1));
+            pair.forge(1 - place, Body::Sync { state, next_version, proof: None }).unwrap();
+        }
+        assert_eq!(built(&pair, place), before);
+        pair.feed(place, Input::Connected).unwrap();
+        assert_eq!(built(&pair, place), before + 1, "a connection is a reason");
     }
 }
 

@@ -1,11 +1,11 @@
 //! A peer that stops answering, after each message it could have sent: the other side always gets
 //! out.
 
-use perun_protocol::{Command, Config, Index, PhaseName};
+use perun_protocol::{Change, Command, Config, Event, FailureReason, Index, PhaseName};
 
 use crate::keys::Keys;
 use crate::pair::Pair;
-use crate::resizing::{deposit, resize};
+use crate::resizing::{commit_late, deposit, resize};
 
 /// Runs a story in which `silent` stops after its n-th message, for every n, and checks that the
 /// other side ends with at least its floor (P-M2).
@@ -90,4 +90,46 @@ fn a_wish_to_leave_that_gets_no_turn_becomes_a_dispute() {
     pair.nodes[0].is_silent = true;
     pair.user(1, Command::Close).settle().wait();
     assert_eq!(pair.payout(1), Some(5));
+}
+
+/// A resize stands still, then commits, and by then the peer says nothing any more.
+fn resized_without_the_peer(story: impl Fn(&mut Pair)) -> Pair {
+    let mut pair = Pair::open(50, 50);
+    pair.ledger.is_deaf = true;
+    pair.user(0, resize(deposit(10), Change::Keep {})).settle();
+    assert_eq!(pair.phases(), [PhaseName::ResizeReleased; 2]);
+    story(&mut pair);
+    pair.nodes[1].is_silent = true;
+    commit_late(&mut pair);
+    assert_eq!(pair.phases()[0], PhaseName::Open);
+    pair
+}
+
+#[test]
+fn a_close_that_was_wished_during_a_resize_does_not_wait_for_the_peer_for_ever() {
+    let mut pair = resized_without_the_peer(|pair| {
+        pair.user(0, Command::Close);
+    });
+    pair.wait();
+    assert_eq!(pair.payout(0), Some(60));
+    // A dispute that the resize has overtaken does not make the wish forgotten (P-L1).
+    let mut pair = resized_without_the_peer(|pair| {
+        pair.user(0, Command::Close).pass_time();
+        assert_eq!(pair.phases()[0], PhaseName::Disputing);
+    });
+    pair.wait();
+    assert_eq!(pair.payout(0), Some(60));
+}
+
+#[test]
+fn a_payment_that_waits_during_a_resize_does_not_wait_for_the_peer_for_ever() {
+    let mut pair = resized_without_the_peer(|pair| {
+        pair.pay(0, 7).settle();
+    });
+    let waited =
+        |event: &Event| matches!(event, Event::PaymentFailed { why: FailureReason::Waited, .. });
+    assert!(!pair.saw(0, waited));
+    pair.wait();
+    assert!(pair.saw(0, waited));
+    assert_eq!((pair.phases()[0], pair.balances(0)), (PhaseName::Open, [60, 50]));
 }

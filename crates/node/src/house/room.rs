@@ -10,6 +10,7 @@ use perun_protocol::{Body, DeclineReason, Machine, Message, OpeningId, PhaseName
 use perun_store::{MAX_JOURNAL_BYTES, MAX_PAYLOAD_BYTES};
 use perun_wire::PeerId;
 
+use super::rounds::ROUND_RECORDS;
 use super::{House, Seat};
 use crate::{NodeError, journal};
 
@@ -28,9 +29,8 @@ pub(crate) const CHANNELS_MOST: usize = MAX_CHANNELS + MAX_OWN_CHANNELS;
 pub(crate) const PROPOSAL_BYTES_MAX: usize = 16 << 10;
 const _: () = assert!((MAX_CHANNELS * PROPOSAL_BYTES_MAX) as u64 <= MAX_JOURNAL_BYTES / 2);
 /// How many openings that came to nothing are remembered, so that a peer which repeats itself is
-/// told once more. More than one round can end, so that nothing is forgotten before it was told.
+/// told once more.
 const MAX_ENDED: usize = 1_024;
-const _: () = assert!(super::rounds::ROUND_RECORDS <= MAX_ENDED);
 /// After how many bytes of records a snapshot is due at the earliest: some twenty payments, which
 /// take as much as the snapshot of a usual channel a few times over.
 const SNAPSHOT_BYTES: usize = 8 << 10;
@@ -134,13 +134,13 @@ impl House {
     }
 
     /// Whether a peer may have one channel more; makes room by forgetting one of its proposals that
-    /// came to nothing.
+    /// came to nothing, of which everybody was told.
     fn has_room(&mut self, peer: PeerId) -> bool {
         let channels = self.seats.values().filter(|seat| seat.peer == peer).count();
-        let forgotten = self.seats.iter().find(|(_, seat)| {
+        let forgotten = self.seats.iter().find(|(opening, seat)| {
             let of_this_peer = channels >= MAX_CHANNELS_PER_PEER && seat.peer == peer;
             let must_go = of_this_peer || self.seats.len() >= MAX_CHANNELS;
-            must_go && seat.machine.phase() == PhaseName::Over
+            must_go && seat.machine.phase() == PhaseName::Over && !self.round.concerns(opening)
         });
         if let Some(opening) = forgotten.map(|(opening, _)| *opening) {
             self.forget(opening);
@@ -175,10 +175,15 @@ impl House {
         if phase == PhaseName::Over && !self.ended.contains(&opening) {
             self.ended.push_back(opening);
         }
-        while self.ended.len() > MAX_ENDED {
-            let Some(oldest) = self.ended.pop_front() else { break };
-            self.forget(oldest);
-        }
+    }
+
+    /// Forgets the oldest of too many openings that came to nothing; whether there were any. Only
+    /// when nothing is left to do, or somebody would not be told.
+    pub(super) fn forget_oldest(&mut self) -> bool {
+        let excess = self.ended.len().saturating_sub(MAX_ENDED).min(ROUND_RECORDS);
+        let oldest: Vec<_> = self.ended.drain(..excess).collect();
+        oldest.iter().for_each(|opening| self.forget(*opening));
+        excess > 0
     }
 
     /// A snapshot of a channel, unless it is too large to be stored.

@@ -55,6 +55,11 @@ impl Round {
         self.batch.bytes()
     }
 
+    /// Whether something of this channel is still to be written or done.
+    pub(super) fn concerns(&self, opening: &OpeningId) -> bool {
+        self.touched.contains_key(opening)
+    }
+
     fn is_full(&self) -> bool {
         self.batch.len() >= ROUND_RECORDS || self.bytes() >= ROUND_BYTES
     }
@@ -74,7 +79,7 @@ impl House {
     /// Commits what the inputs so far have decided, then does it, until nothing is left to do.
     pub fn finish_round(&mut self, now: Time) -> Result<(), NodeError> {
         let mut todo = VecDeque::new();
-        while !(self.round.is_empty() && todo.is_empty()) {
+        while !(self.round.is_empty() && todo.is_empty()) || self.forget_oldest() {
             todo.extend(self.commit_round()?);
             // What a ledger answers begins the next round; thousands of answers make several.
             while let Some((opening, effect)) = todo.pop_front() {

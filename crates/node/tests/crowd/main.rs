@@ -35,6 +35,24 @@ fn many_proposals_that_expire_together_do_not_stop_the_node() {
     house.tick(later).unwrap();
 }
 
+/// A house that is to answer by itself starts on 1,280 questions: the answers make several rounds.
+#[test]
+fn many_questions_that_are_answered_together_do_not_stop_the_node() {
+    let mut scene = Scene::default();
+    let (mut house, _) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    for number in 0..5 * PER_PEER {
+        house.message(now, peer(number / PER_PEER), receipt, &proposal(number, 0, 0));
+        house.finish_round(now).unwrap();
+    }
+    drop(house);
+    scene.answers = true;
+    let (mut house, _) = scene.house().unwrap();
+    house.restart(now).unwrap();
+    assert_eq!(scene.reasons().len(), 5 * usize::try_from(PER_PEER).unwrap());
+    assert_eq!(house.deadline(), None, "all are answered");
+}
+
 /// What the ledger is to read of a proposal may be 131,070 bytes; a real one needs one or two
 /// thousand, and one of 64 small cells ten.
 #[test]

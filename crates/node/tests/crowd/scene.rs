@@ -162,6 +162,8 @@ pub(crate) struct Scene {
     pub(crate) letters: Letters,
     /// The most bytes of the journal, if it is to be a small one.
     pub(crate) limit: Option<u64>,
+    /// Whether proposals are answered without asking.
+    pub(crate) answers: bool,
 }
 
 impl Scene {
@@ -180,7 +182,7 @@ impl Scene {
         let (events, heard) = mpsc::channel();
         let house = House::new(
             Config::default(),
-            false,
+            self.answers,
             SessionKey::from_secret([9; 32]).unwrap(),
             self.opened(),
             Box::new(Nothing),

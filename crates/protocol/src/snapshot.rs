@@ -160,15 +160,17 @@ impl Wire for Queue {
 
 impl Wire for Recent {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { sent, received, refused, waited, closed } = self;
+        let Self { sent, received, refused, waited, closed, unfunded } = self;
         [sent, received, refused].iter().for_each(|batch| batch.put(out));
-        [waited, closed].iter().for_each(|ids| put_many(out, ids.len(), ids.iter()));
+        let lists = [waited, closed, unfunded];
+        lists.iter().for_each(|ids| put_many(out, ids.len(), ids.iter()));
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (sent, received) = (Wire::take(reader)?, Wire::take(reader)?);
         let refused = Wire::take(reader)?;
-        let waited = take_many(reader, MAX_QUEUE)?;
-        Ok(Self { sent, received, refused, waited, closed: take_many(reader, MAX_QUEUE)? })
+        let (waited, closed) = (take_many(reader, MAX_QUEUE)?, take_many(reader, MAX_QUEUE)?);
+        let unfunded = take_many(reader, MAX_QUEUE)?;
+        Ok(Self { sent, received, refused, waited, closed, unfunded })
     }
 }
 

@@ -19,14 +19,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many times dearer a whole block is than any other question.
 const BLOCK_WEIGHT: u64 = 4;
 
-/// Most pages of one lock's history that are read. Anybody can put cells under a channel's lock,
-/// but each costs more than 73 CKB that nobody gets back, so this many rows cost over 290,000 CKB.
+/// Most pages of one channel's history that are read. Only its own life is in it: a page is far
+/// more than 16 participants can make of it.
 const TOUCH_PAGES_MAX: usize = 4;
 
 /// The heights up to `last` whose blocks to read, if asking the index is cheaper than reading all
 /// blocks and it can be asked. The second part is how far it reaches.
 pub(super) fn indexed(
     rpc: &dyn Rpc,
+    kind: &Script,
     follower: &Follower,
     last: u64,
 ) -> Result<Option<(BTreeSet<u64>, u64)>, FollowError> {
@@ -47,18 +48,22 @@ pub(super) fn indexed(
     }
     let mut heights = BTreeSet::new();
     for channel in active() {
-        let Some(touched) = touched_heights(rpc, &channel.marks.lock)? else { return Ok(None) };
+        let Some(touched) = touched_heights(rpc, kind, &channel.marks.lock)? else {
+            return Ok(None);
+        };
         heights.extend(touched.range(first..=target));
     }
     Ok(Some((heights, target)))
 }
 
-/// The heights of all blocks that touch this lock; nothing if there are too many.
+/// The heights of all blocks that touch channel cells under this lock; nothing if there are too
+/// many.
 pub(super) fn touched_heights(
     rpc: &dyn Rpc,
+    kind: &Script,
     lock: &Script,
 ) -> Result<Option<BTreeSet<u64>>, FollowError> {
-    let key = SearchKey::lock(lock.clone());
+    let key = SearchKey::lock(lock.clone()).and(kind.clone());
     let (mut heights, mut after) = (BTreeSet::new(), None);
     for _ in 0..TOUCH_PAGES_MAX {
         let page = ask(|| Ok(rpc.transactions(&key, after.as_ref(), PAGE_LIMIT_MAX)?))?;

@@ -8,7 +8,10 @@ use super::{
     Block, ChannelEvent, Checkpoint, FollowError, Follower, Inconsistency, WINDOW_BLOCKS, plan,
 };
 use crate::rpc::{MEDIAN_TIME_BLOCKS, Rpc, RpcError, View};
-use ckb_types::{core::TransactionView, packed::Byte32};
+use ckb_types::{
+    core::TransactionView,
+    packed::{Byte32, Script},
+};
 use perun_channel::ChannelId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,18 +77,19 @@ pub fn checkpoint(rpc: &dyn Rpc) -> Result<Checkpoint, FollowError> {
     Checkpoint::new(&blocks).ok_or(moved.into())
 }
 
-/// Reads on from the follower's cursor, and says what happened to its channels.
-pub fn sync(rpc: &dyn Rpc, follower: &mut Follower) -> Result<Walk, FollowError> {
+/// Reads on from the follower's cursor, and says what happened to its channels. `kind` is the
+/// channel type script: what else is under a channel's lock, anybody can put there.
+pub fn sync(rpc: &dyn Rpc, kind: &Script, follower: &mut Follower) -> Result<Walk, FollowError> {
     for _ in 1..ATTEMPTS_MAX {
-        match walk(rpc, follower) {
+        match walk(rpc, kind, follower) {
             Err(FollowError::Inconsistent(_)) => {}
             done => return done,
         }
     }
-    walk(rpc, follower)
+    walk(rpc, kind, follower)
 }
 
-fn walk(rpc: &dyn Rpc, follower: &mut Follower) -> Result<Walk, FollowError> {
+fn walk(rpc: &dyn Rpc, kind: &Script, follower: &mut Follower) -> Result<Walk, FollowError> {
     let tip = ask(|| Ok(rpc.tip_header()?))?.number();
     let mut next = follower.clone();
     let mut events = match fork(rpc, &next, tip)? {
@@ -96,8 +100,8 @@ fn walk(rpc: &dyn Rpc, follower: &mut Follower) -> Result<Walk, FollowError> {
             return Ok(Walk { events, standing: Standing::NodeBehind, unread, pool: Ok(()) });
         }
     };
-    rescan(rpc, &mut next)?;
-    let mut next = read_on(rpc, next, tip)?;
+    rescan(rpc, kind, &mut next)?;
+    let mut next = read_on(rpc, kind, next, tip)?;
     events.append(&mut next.report());
     let current = next.cursor().number >= tip;
     let pool = if current { look_ahead(rpc, &mut next, &mut events) } else { Ok(()) };
@@ -140,12 +144,17 @@ fn fork(rpc: &dyn Rpc, follower: &Follower, tip: u64) -> Result<Fork, FollowErro
 }
 
 /// Reads towards the tip, by the index if that is cheaper and holds, else block by block.
-fn read_on(rpc: &dyn Rpc, from: Follower, tip: u64) -> Result<Follower, FollowError> {
+fn read_on(
+    rpc: &dyn Rpc,
+    kind: &Script,
+    from: Follower,
+    tip: u64,
+) -> Result<Follower, FollowError> {
     let first = from.cursor().number.saturating_add(1);
     if first > tip {
         return audit(rpc, from, tip);
     }
-    if let Some((heights, target)) = plan::indexed(rpc, &from, tip)? {
+    if let Some((heights, target)) = plan::indexed(rpc, kind, &from, tip)? {
         let next = by_index(rpc, from.clone(), &heights, target)?;
         if plan::contradictions(rpc, &next, |_| true)?.is_empty() {
             return Ok(next);
@@ -194,7 +203,7 @@ fn audit(rpc: &dyn Rpc, mut next: Follower, tip: u64) -> Result<Follower, Follow
 }
 
 /// Reads the histories of channels that are new, or in doubt. What cannot be read stays for later.
-fn rescan(rpc: &dyn Rpc, next: &mut Follower) -> Result<(), FollowError> {
+fn rescan(rpc: &dyn Rpc, kind: &Script, next: &mut Follower) -> Result<(), FollowError> {
     let waiting: Vec<_> = unread(next).into_iter().take(RESCANS_MAX).collect();
     let cursor = next.cursor().clone();
     if waiting.is_empty() || ask(|| Ok(rpc.index_tip()?))?.number < cursor.number {
@@ -203,7 +212,9 @@ fn rescan(rpc: &dyn Rpc, next: &mut Follower) -> Result<(), FollowError> {
     let mut at_hand: BTreeMap<u64, Block> = BTreeMap::new();
     for id in waiting {
         let Some(channel) = next.channels.get(&id) else { continue };
-        let Some(mut heights) = plan::touched_heights(rpc, &channel.marks.lock)? else { continue };
+        let Some(mut heights) = plan::touched_heights(rpc, kind, &channel.marks.lock)? else {
+            continue;
+        };
         heights.append(&mut plan::spender_heights(rpc, channel)?);
         if at_hand.len() > BLOCKS_AT_HAND_MAX {
             at_hand.clear();

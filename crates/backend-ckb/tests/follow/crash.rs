@@ -1,6 +1,6 @@
 //! Crashes: from any stored follower the same events come again, and none is lost.
 
-use crate::scene::{CHALLENGE_SECS, Scene, Watcher};
+use crate::scene::{CHALLENGE_SECS, Scene, Watcher, channel_type};
 use perun_backend_ckb::follow::{ChannelEvent, EventKey, Follower, Status, sync};
 use perun_backend_ckb::rpc::{DevControl, Rpc};
 use perun_channel::codec::{Decode, Encode};
@@ -66,10 +66,10 @@ fn a_crash_before_or_after_any_store_changes_nothing_that_is_known_in_the_end() 
     for moment in &moments {
         stages.push((stored.clone(), undisturbed.clone()));
         let mut follower = Follower::from_bytes(&stored).unwrap();
-        let walk = sync(moment, &mut follower).unwrap();
+        let walk = sync(moment, &channel_type(), &mut follower).unwrap();
         // Crashed before the store: the same walk again, with the same events.
         let mut again = Follower::from_bytes(&stored).unwrap();
-        assert_eq!(sync(moment, &mut again).unwrap().events, walk.events);
+        assert_eq!(sync(moment, &channel_type(), &mut again).unwrap().events, walk.events);
         book(&mut undisturbed, &walk.events);
         stored = follower.to_bytes();
     }
@@ -79,7 +79,7 @@ fn a_crash_before_or_after_any_store_changes_nothing_that_is_known_in_the_end() 
     let end = moments.last().unwrap();
     for (stored, mut known) in stages {
         let mut follower = Follower::from_bytes(&stored).unwrap();
-        book(&mut known, &sync(end, &mut follower).unwrap().events);
+        book(&mut known, &sync(end, &channel_type(), &mut follower).unwrap().events);
         assert_eq!(known, undisturbed);
     }
 }

@@ -1,6 +1,6 @@
 //! Nodes that fail, omit, repeat and go back: events may be late, never wrong, and none is lost.
 
-use crate::scene::{Scene, Watcher, words};
+use crate::scene::{Scene, Watcher, channel_type, words};
 use ckb_types::{
     core::{BlockView, HeaderView, TransactionView},
     packed::{Byte32, OutPoint},
@@ -212,7 +212,7 @@ fn story(seed: u64) {
     let mut events = Vec::new();
     let mut walk = |watcher: &mut Watcher, rpc: &dyn Rpc| {
         let before = watcher.0.clone();
-        match sync(rpc, &mut watcher.0) {
+        match sync(rpc, &channel_type(), &mut watcher.0) {
             Ok(walk) => events.extend(walk.events),
             Err(FollowError::Rpc(_) | FollowError::Inconsistent(_)) => {
                 assert_eq!(watcher.0, before, "seed {seed}: a failure changed something");

@@ -1,6 +1,6 @@
 //! Reorganisations: what a block removed is told as reverted, and then what is true instead.
 
-use crate::scene::{Pact, Scene, Watcher};
+use crate::scene::{Pact, Scene, Watcher, channel_type};
 use perun_backend_ckb::follow::{
     ChannelEvent, FollowError, Follower, Standing, WINDOW_BLOCKS, checkpoint, sync,
 };
@@ -79,7 +79,7 @@ fn a_reorg_of_a_whole_window_is_followed_and_a_deeper_one_refused_with_advice() 
     let before = watcher.0.clone();
     deeper.advance(2).unwrap();
     deeper.mine(3 * window).unwrap();
-    let error = sync(&deeper, &mut watcher.0).unwrap_err();
+    let error = sync(&deeper, &channel_type(), &mut watcher.0).unwrap_err();
     assert!(matches!(error, FollowError::ReorgTooDeep { .. }));
     assert!(error.to_string().contains("restarted"));
     assert_eq!(watcher.0, before, "a refusal changes nothing");

@@ -65,10 +65,6 @@ impl Scene {
     }
 
     fn programs() -> GenesisBuilder {
-        let artifact = |name: &str| {
-            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../onchain/ckb/artifacts/");
-            std::fs::read(format!("{folder}{name}")).unwrap()
-        };
         Genesis::builder()
             .cell("channel-type", artifact("channel-type"))
             .cell("vault-lock", artifact("vault-lock"))
@@ -78,7 +74,7 @@ impl Scene {
         let chain = Chain::new(&genesis);
         let (kind, vault) =
             (genesis.cell("channel-type").unwrap(), genesis.cell("vault-lock").unwrap());
-        let channel_type = script(kind.data_hash.clone(), &[]);
+        let channel_type = channel_type();
         let env = Env {
             channel_type: channel_type.calc_script_hash().into(),
             vault_code: vault.data_hash.clone().into(),
@@ -303,6 +299,16 @@ impl Scene {
     }
 }
 
+fn artifact(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../onchain/ckb/artifacts/");
+    std::fs::read(format!("{folder}{name}")).unwrap()
+}
+
+/// The channel type script of every scene.
+pub(crate) fn channel_type() -> Script {
+    script(CellOutput::calc_data_hash(&artifact("channel-type")), &[])
+}
+
 /// A program that accepts everything: a RISC-V executable of one segment and three instructions.
 fn always() -> Vec<u8> {
     const BASE: u64 = 0x1_0000;
@@ -414,7 +420,7 @@ impl Watcher {
         let stored = self.0.to_bytes();
         self.0 = Follower::from_bytes(&stored).unwrap();
         assert_eq!(self.0.to_bytes(), stored, "a stored follower has one spelling");
-        sync(rpc, &mut self.0).unwrap()
+        sync(rpc, &channel_type(), &mut self.0).unwrap()
     }
 
     pub(crate) fn events(&mut self, rpc: &dyn Rpc) -> Vec<ChannelEvent> {

@@ -188,6 +188,7 @@ impl CkbLedger {
         let replaces = (floor != 0).then_some(blueprint.fee());
         let fee = Fee { floor, replaces, cap: self.options.fee_cap, ..Fee::rate(rate) };
         let built = abort_open(&self.deployment, &self.owner, &cells, &fee).map_err(refused)?;
+        built.spent.prove(self.rpc.as_ref()).map_err(refused)?;
         let locks = sign_inputs(self.wallet.as_ref(), &built.spent).map_err(refused)?;
         let tx = fill(&built.spent.tx, &locks).map_err(refused)?;
         match self.rpc.send_transaction(&tx) {

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ckb_types::packed::Script;
 use perun_backend_ckb::deployment::Deployment;
 use perun_backend_ckb::follow::{
     self, CHANNELS_MAX, Cause, Change, ChannelEvent, Creation, Depth, FollowError, Follower,
@@ -32,6 +33,7 @@ const NEVER: LedgerTime = LedgerTime::new(u64::MAX);
 /// Watches channels and says how they stand.
 pub(super) struct Watcher {
     env: Env,
+    channel_type: Script,
     depth: Depth,
     follower: Option<Follower>,
     /// Channels to be watched as soon as the chain can be read.
@@ -47,6 +49,7 @@ impl Watcher {
     pub(super) fn new(deployment: &Deployment, depth: Depth) -> Self {
         Self {
             env: deployment.env(),
+            channel_type: deployment.channel_type_script(),
             depth,
             follower: None,
             waiting: BTreeMap::new(),
@@ -170,7 +173,7 @@ impl Watcher {
     ) -> Result<(), LedgerError> {
         let mut unread = Vec::new();
         for _ in 0..WALKS_MAX {
-            let walk = match follow::sync(rpc, follower) {
+            let walk = match follow::sync(rpc, &self.channel_type, follower) {
                 Ok(walk) => walk,
                 Err(FollowError::ReorgTooDeep { .. }) => {
                     return Err(self.start_over(rpc, follower));

@@ -64,9 +64,9 @@ pub enum NodeError {
     },
     /// No challenge would be long enough and yet accepted.
     #[error(
-        "this configuration accepts challenges of at most {most} seconds, and the node needs {enough} \
-         to answer old states in time; it was not started. Accept longer challenges, or look at the \
-         ledger more often and submit again sooner"
+        "this configuration accepts challenges of at most {most} seconds, and the node needs \
+         {enough} to answer old states in time; it was not started. Accept longer challenges, or \
+         look at the ledger more often and submit again sooner"
     )]
     TooSlowToAnswer {
         /// What the node needs.

@@ -186,8 +186,8 @@ impl Journal {
         }
     }
 
-    /// Lets the journal hold fewer live bytes than [`MAX_JOURNAL_BYTES`], as on a small machine. More
-    /// than that is not possible.
+    /// Lets the journal hold fewer live bytes than [`MAX_JOURNAL_BYTES`], as on a small machine.
+    /// More than that is not possible.
     pub fn limit_to(&self, bytes: u64) {
         self.lock().limit = bytes.min(MAX_JOURNAL_BYTES);
     }

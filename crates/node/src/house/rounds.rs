@@ -108,9 +108,9 @@ impl House {
         Ok(effects)
     }
 
-    /// A round as its records, or, if the journal has no room for them, as snapshots of the channels
-    /// that they are of: these replace more than they take. So a journal that is full still takes
-    /// what a dispute needs.
+    /// A round as its records, or, if the journal has no room for them, as snapshots of the
+    /// channels that they are of: these replace more than they take. So a journal that is full
+    /// still takes what a dispute needs.
     fn fitting(&mut self, batch: Batch, touched: &BTreeMap<OpeningId, bool>) -> Batch {
         let bytes = self.journal.live_bytes().saturating_add(batch.bytes());
         if bytes <= self.journal.limit() {

@@ -1,4 +1,4 @@
-//! A house on a disk in memory, whose peers say what the story says and whose ledger is never there.
+//! A house on a disk in memory, whose peers say what the story says, and whose ledger is away.
 
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};

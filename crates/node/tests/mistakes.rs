@@ -180,3 +180,26 @@ fn a_refused_resize_gives_its_money_back() {
     let most = pair.world.holdings(&pair.alice.lock) - 2 * 700 * CKB - 300 * CKB;
     pair.ask([most, 0]).unwrap();
 }
+
+/// What a real proposal takes: the bound on strangers' proposals is far above it.
+#[test]
+fn a_proposal_from_the_smallest_cells_is_short_enough_for_any_node() {
+    let world = World::new(Commit::Instant);
+    let (coins, dust) = (Party::new(&world, &CELLS), Party::new(&world, &[200 * CKB; 60]));
+    let coin = world.deployment.coin();
+    let session = SessionKey::from_secret(secret()).unwrap();
+    let length = |party: &Party, deposit: u64| {
+        let balances = vec![vec![Amount::new(u128::from(deposit)), Amount::new(0)]];
+        let outcome =
+            perun_channel::Allocation::new(vec![coin.clone()], balances, Vec::new()).unwrap();
+        let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
+        let (terms, contribution) =
+            party.ledger(&world).offer(session.address(), &request).unwrap();
+        let body = perun_protocol::Body::Propose { terms, contribution };
+        let opening = OpeningId::new([7; 32]);
+        perun_channel::codec::Encode::to_bytes(&perun_protocol::Message { opening, body }).len()
+    };
+    let (usual, longest) = (length(&coins, DEPOSIT), length(&dust, 11_500 * CKB));
+    assert!(usual < 1_024, "{usual} bytes");
+    assert!(longest > usual && longest < 4_096, "{longest} bytes");
+}

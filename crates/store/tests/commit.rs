@@ -222,3 +222,21 @@ fn limits_are_refused_before_anything_is_written() {
     let _ = journal.commit(Batch::new(), ()).unwrap();
     assert_eq!(journal.statistics().groups, 0, "an empty batch costs no sync");
 }
+
+#[test]
+fn a_smaller_journal_is_full_earlier_and_keeps_a_sixteenth_for_what_makes_room() {
+    let journal = Disks::new().open().unwrap().journal;
+    journal.limit_to(u64::MAX);
+    assert_eq!(journal.limit(), perun_store::MAX_JOURNAL_BYTES, "it only goes down");
+    journal.limit_to(1_600);
+    // 49 bytes of each entry are not payload.
+    let _ = journal.commit(one(1, &[1; 1_551]), ()).unwrap();
+    assert_eq!(journal.live_bytes(), 1_600);
+    assert_eq!(journal.commit(one(1, &[]), ()).unwrap_err(), CommitError::JournalFull);
+    let snapshot = |bytes: usize| Batch::new().snapshot(StreamId([1; 32]), vec![2; bytes]);
+    assert_eq!(snapshot(52).bytes(), 101);
+    assert_eq!(journal.commit(snapshot(52), ()).unwrap_err(), CommitError::JournalFull);
+    let _ = journal.commit(snapshot(51), ()).unwrap();
+    let _ = journal.commit(one(1, &[]), ()).unwrap();
+    assert_eq!(journal.live_bytes(), 149);
+}

@@ -153,8 +153,7 @@ impl CkbLedger {
 
 /// Pays all rows; if that fails in a way that a token can bring about, all but one token row, each
 /// in its turn, and then none of the token rows. A token's script may refuse, crash, burn cycles or
-/// be gone from the chain: whatever it does, it must not hold up the coin, nor one token the
-/// others.
+/// be gone from the chain: whatever it does, it must not hold up the coin, nor a token the others.
 fn leaving_tokens<T>(mask: u32, pay: impl Fn(u32) -> Result<T, Error>) -> Result<T, Error> {
     let error = match pay(0) {
         Err(error) if may_come_from_a_token(&error) => error,

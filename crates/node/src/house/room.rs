@@ -24,10 +24,10 @@ const MAX_OWN_CHANNELS: usize = 512;
 /// The most channels of one house. A ledger must be able to watch two for each: a resize has a
 /// successor.
 pub(crate) const CHANNELS_MOST: usize = MAX_CHANNELS + MAX_OWN_CHANNELS;
-/// The most bytes of a proposal. A real one has one or two thousand; one whose money lies in 64
-/// small cells has ten. Half of a journal holds as many of these as there are places.
+/// The most bytes of a proposal. A real one has five hundred, and three thousand if its money lies
+/// in 60 small cells. A quarter of a journal holds as many of the longest as there are places.
 pub(crate) const PROPOSAL_BYTES_MAX: usize = 16 << 10;
-const _: () = assert!((MAX_CHANNELS * PROPOSAL_BYTES_MAX) as u64 <= MAX_JOURNAL_BYTES / 2);
+const _: () = assert!((MAX_CHANNELS * PROPOSAL_BYTES_MAX) as u64 <= MAX_JOURNAL_BYTES / 4);
 /// How many openings that came to nothing are remembered, so that a peer which repeats itself is
 /// told once more.
 const MAX_ENDED: usize = 1_024;

@@ -3,7 +3,7 @@
 mod scene;
 
 use perun_node::{House, NodeError};
-use perun_protocol::{DeclineReason, PhaseName, Time};
+use perun_protocol::{Command, DeclineReason, Memo, PhaseName, Time};
 use scene::{Scene, name, peer, proposal, receipt};
 
 /// What one peer may have at once.
@@ -53,8 +53,8 @@ fn many_questions_that_are_answered_together_do_not_stop_the_node() {
     assert_eq!(house.deadline(), None, "all are answered");
 }
 
-/// What the ledger is to read of a proposal may be 131,070 bytes; a real one needs one or two
-/// thousand, and one of 64 small cells ten.
+/// What the ledger is to read of a proposal could be 131,070 bytes; a real one has five hundred in
+/// all, and one of 60 small cells three thousand.
 #[test]
 fn a_proposal_of_a_length_that_no_wallet_needs_is_declined_and_not_remembered() {
     let scene = Scene::default();
@@ -83,14 +83,14 @@ fn proposals_do_not_fill_the_journal() {
     let declined = scene.reasons();
     assert!(declined.len() > 50, "{} of 150", declined.len());
     assert!(declined.iter().all(|reason| *reason == DeclineReason::Busy {}));
-    let wanted = scene.open(&mut house);
+    let wanted = scene.open(&mut house, 7_777);
     assert!(matches!(wanted, Err(NodeError::JournalNearlyFull)), "{wanted:?}");
     let later = Time::new(1_000 + 601);
     house.tick(later).unwrap();
     house.message(later, peer(999), receipt, &proposal(999, 0, 10_000));
     house.finish_round(later).unwrap();
     assert_eq!(house.status(name(999)).unwrap().phase, PhaseName::Deciding);
-    let wanted = scene.open(&mut house);
+    let wanted = scene.open(&mut house, 7_777);
     assert!(matches!(wanted, Err(NodeError::Ledger(_))), "it goes on to the ledger: {wanted:?}");
 }
 
@@ -137,6 +137,62 @@ fn what_strangers_leave_behind_is_forgotten() {
     assert_eq!(scene.streams(), KEPT);
     let bytes = scene.opened().journal.live_bytes();
     assert!(bytes < 150 * u64::try_from(KEPT).unwrap(), "{bytes} bytes");
+}
+
+/// In the last sixteenth of the journal no payment is taken, but the user can leave.
+#[test]
+fn a_nearly_full_journal_takes_no_payments_and_still_takes_a_close() {
+    let mut scene = Scene::default();
+    let (mut house, _) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    house.message(now, peer(1), receipt, &proposal(1, 0, 10_000));
+    house.finish_round(now).unwrap();
+    drop(house);
+    scene.limit = Some(scene.opened().journal.live_bytes() + 100);
+    let (mut house, _) = scene.house().unwrap();
+    let paid = house.pay(now, name(1), 0, perun_channel::Amount::new(1), Memo::default());
+    assert!(matches!(paid, Err(NodeError::JournalNearlyFull)), "{paid:?}");
+    let declined = Command::Decline { reason: DeclineReason::User {} };
+    house.command(now, name(1), declined).unwrap();
+    house.finish_round(now).unwrap();
+    assert_eq!(phase(&house, 1), Some(PhaseName::Over));
+}
+
+/// A proposal of our own that every node would decline is not made, and sets nothing aside.
+#[test]
+fn a_proposal_of_our_own_that_is_too_long_is_refused_before_it_is_sent() {
+    let mut scene = Scene::default();
+    scene.offers = Some(16 << 10);
+    let (mut house, _) = scene.house().unwrap();
+    let refused = scene.open(&mut house, 1).unwrap_err().to_string();
+    assert!(refused.contains("nodes take 16384"), "{refused}");
+    assert_eq!(*scene.released.lock().unwrap(), 1);
+    assert!(house.status(name(1)).is_none());
+}
+
+/// Strangers take all places but those that are kept for the house's own user.
+#[test]
+fn strangers_do_not_take_the_users_places() {
+    const PLACES: u32 = 4_096;
+    const OWN: u32 = 512;
+    let mut scene = Scene::default();
+    scene.offers = Some(10);
+    let (mut house, _) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    for number in 0..PLACES + 10 {
+        house.message(now, peer(number / PER_PEER), receipt, &proposal(number, 0, 0));
+        house.finish_round(now).unwrap();
+    }
+    assert_eq!(
+        (phase(&house, PLACES - 1), phase(&house, PLACES)),
+        (Some(PhaseName::Deciding), None)
+    );
+    for number in PLACES..PLACES + OWN {
+        scene.open(&mut house, number).unwrap();
+        house.finish_round(now).unwrap();
+    }
+    let beyond = scene.open(&mut house, PLACES + OWN);
+    assert!(matches!(beyond, Err(NodeError::TooManyChannels { .. })), "{beyond:?}");
 }
 
 fn phase(house: &House, number: u32) -> Option<PhaseName> {

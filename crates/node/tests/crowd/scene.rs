@@ -1,4 +1,4 @@
-//! A house on a disk in memory, whose peers say what the story says and whose ledger is never there.
+//! A house on a disk in memory, whose peers say what the story says, and whose ledger is away.
 
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
@@ -30,16 +30,31 @@ impl Post for Letterbox {
     fn hang_up(&mut self, _: PeerId) {}
 }
 
-/// A ledger that is never there.
-struct Nothing;
+/// A ledger that is never there, but for offers of this many bytes, if any.
+struct Nothing {
+    offers: Option<usize>,
+    /// How many offers it was to take back.
+    released: Arc<Mutex<usize>>,
+}
 
 fn no<T>() -> Result<T, LedgerError> {
     Err(LedgerError::Unavailable("nothing".into()))
 }
 
 impl Ledger for Nothing {
-    fn offer(&mut self, _: Address, _: &OpenRequest) -> Result<(Terms, LedgerBytes), LedgerError> {
-        no()
+    fn offer(
+        &mut self,
+        session: Address,
+        request: &OpenRequest,
+    ) -> Result<(Terms, LedgerBytes), LedgerError> {
+        let Some(length) = self.offers else { return no() };
+        let terms = Terms {
+            challenge_secs: request.challenge_secs,
+            outcome: request.outcome.clone(),
+            proposer: Participant::new(session, Vec::new()).unwrap(),
+            chain: LedgerBytes::default(),
+        };
+        Ok((terms, LedgerBytes::new(vec![0; length]).unwrap()))
     }
     fn answer(&mut self, _: Address, _: &Terms) -> Result<(Participant, LedgerBytes), LedgerError> {
         no()
@@ -83,6 +98,7 @@ impl Ledger for Nothing {
         no()
     }
     fn release_funds(&mut self, _: &LedgerBytes) -> Result<(), LedgerError> {
+        *self.released.lock().unwrap() += 1;
         Ok(())
     }
     fn abort_open(&mut self, _: &Assembly) -> Result<(), LedgerError> {
@@ -164,6 +180,9 @@ pub(crate) struct Scene {
     pub(crate) limit: Option<u64>,
     /// Whether proposals are answered without asking.
     pub(crate) answers: bool,
+    /// How many bytes the ledger's offers have, if it makes any.
+    pub(crate) offers: Option<usize>,
+    pub(crate) released: Arc<Mutex<usize>>,
 }
 
 impl Scene {
@@ -185,7 +204,7 @@ impl Scene {
             self.answers,
             SessionKey::from_secret([9; 32]).unwrap(),
             self.opened(),
-            Box::new(Nothing),
+            Box::new(Nothing { offers: self.offers, released: self.released.clone() }),
             Box::new(Letterbox(self.letters.clone())),
             events,
         )?;
@@ -193,11 +212,11 @@ impl Scene {
     }
 
     /// Asks for a channel with somebody.
-    pub(crate) fn open(&self, house: &mut House) -> Result<(), NodeError> {
+    pub(crate) fn open(&self, house: &mut House, number: u32) -> Result<(), NodeError> {
         let balances = vec![vec![Amount::new(1), Amount::new(0)]];
         let outcome = Allocation::new(vec![Asset::ckb(1)], balances, Vec::new()).unwrap();
         let request = OpenRequest { challenge_secs: 3_600, outcome };
-        house.open(perun_protocol::Time::new(1_000), name(7_777), peer(7_777), &request)
+        house.open(perun_protocol::Time::new(1_000), name(number), peer(number), &request)
     }
 
     /// Why the house declined, in order.

@@ -78,11 +78,6 @@ fn stories() -> Vec<fn(&mut Pair)> {
             pair.user(0, resize(deposit(1), deposit(2))).settle();
             pair.show(Standing::Spent { transaction: TransactionId::new([8; 32]) });
         },
-        |pair| {
-            pair.ledger.is_deaf = true;
-            pair.propose(50, 50).settle();
-            pair.ledger.is_deaf = false;
-        },
     ]
 }
 

@@ -19,8 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many times dearer a whole block is than any other question.
 const BLOCK_WEIGHT: u64 = 4;
 
-/// Most pages of one channel's history that are read. Only its own life is in it: a page is far
-/// more than 16 participants can make of it.
+/// Most pages of one history that are read. A channel's own life is far less than one page.
 const TOUCH_PAGES_MAX: usize = 4;
 
 /// The heights up to `last` whose blocks to read, if asking the index is cheaper than reading all
@@ -48,7 +47,7 @@ pub(super) fn indexed(
     }
     let mut heights = BTreeSet::new();
     for channel in active() {
-        let Some(touched) = touched_heights(rpc, kind, &channel.marks.lock)? else {
+        let Some(touched) = touched_heights(rpc, &channel_cells(kind, channel))? else {
             return Ok(None);
         };
         heights.extend(touched.range(first..=target));
@@ -56,17 +55,19 @@ pub(super) fn indexed(
     Ok(Some((heights, target)))
 }
 
-/// The heights of all blocks that touch channel cells under this lock; nothing if there are too
-/// many.
+/// The channel cells of one channel: those of this type under its lock.
+pub(super) fn channel_cells(kind: &Script, channel: &Channel) -> SearchKey {
+    SearchKey::lock(channel.marks.lock.clone()).and(kind.clone())
+}
+
+/// The heights of all blocks that touch cells like that; nothing if there are too many.
 pub(super) fn touched_heights(
     rpc: &dyn Rpc,
-    kind: &Script,
-    lock: &Script,
+    key: &SearchKey,
 ) -> Result<Option<BTreeSet<u64>>, FollowError> {
-    let key = SearchKey::lock(lock.clone()).and(kind.clone());
     let (mut heights, mut after) = (BTreeSet::new(), None);
     for _ in 0..TOUCH_PAGES_MAX {
-        let page = ask(|| Ok(rpc.transactions(&key, after.as_ref(), PAGE_LIMIT_MAX)?))?;
+        let page = ask(|| Ok(rpc.transactions(key, after.as_ref(), PAGE_LIMIT_MAX)?))?;
         heights.extend(page.rows.iter().map(|touch| touch.block_number));
         after = page.next;
         if after.is_none() {
@@ -102,7 +103,7 @@ pub(super) fn spender_heights(
         let index = usize::try_from(u32::from(input.index())).unwrap_or(usize::MAX);
         let lock = made.transaction.and_then(|tx| tx.outputs().get(index)).map(|cell| cell.lock());
         let Some(lock) = lock else { continue };
-        let heights = touched_heights(rpc, &lock)?.unwrap_or_default();
+        let heights = touched_heights(rpc, &SearchKey::lock(lock))?.unwrap_or_default();
         return Ok(heights.range(since..).rev().take(SPENDER_BLOCKS_MAX).copied().collect());
     }
     Ok(BTreeSet::new())

@@ -212,7 +212,8 @@ fn rescan(rpc: &dyn Rpc, kind: &Script, next: &mut Follower) -> Result<(), Follo
     let mut at_hand: BTreeMap<u64, Block> = BTreeMap::new();
     for id in waiting {
         let Some(channel) = next.channels.get(&id) else { continue };
-        let Some(mut heights) = plan::touched_heights(rpc, kind, &channel.marks.lock)? else {
+        let Some(mut heights) = plan::touched_heights(rpc, &plan::channel_cells(kind, channel))?
+        else {
             continue;
         };
         heights.append(&mut plan::spender_heights(rpc, channel)?);

@@ -197,6 +197,7 @@ proptest! {
             }
         }
         let mut at_once = settlement_dues(&setup, &state, None, 0).unwrap();
+        let mut index = 0..;
         for (stepwise, whole) in paid.iter_mut().zip(&mut at_once) {
             prop_assert_eq!(stepwise.capacity, whole.capacity);
             let amounts = |due: &perun_channel::adjudicator::Due| {
@@ -206,9 +207,13 @@ proptest! {
                 amounts
             };
             prop_assert_eq!(amounts(stepwise), amounts(whole));
-            // Coins are never counted as room for tokens.
+            // Coins are never counted as room for tokens, and all of the reserve is.
+            let index = index.next().unwrap();
+            let coins = setup.rows().iter().position(|row| row.asset.is_ckb_coin());
+            let coins = coins.and_then(|row| state.outcome().balance(row, index));
+            let coins = u64::try_from(coins.map_or(0, |amount| amount.get())).unwrap();
             let room: u64 = whole.tokens.iter().map(|due| due.room).sum();
-            prop_assert!(room <= whole.capacity);
+            prop_assert!(whole.tokens.is_empty() || room == whole.capacity - coins);
         }
         let coins: u128 = setup.rows().iter().find(|row| row.asset.is_ckb_coin())
             .map_or(0, |row| row.total.get());

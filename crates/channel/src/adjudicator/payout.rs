@@ -193,9 +193,14 @@ pub fn settlement_dues(
                 .map(|(row, token, _)| (token, balance(row, index)))
                 .filter(|(_, amount)| *amount != 0);
             let count = u64::try_from(amounts.clone().count()).map_err(|_| Code::Overflow)?;
-            // Rounded up: no shannon is left that would need a plain cell of its own.
-            let room = if count == 0 { 0 } else { reserve.div_ceil(count) };
-            let tokens = amounts.map(|(token, amount)| TokenDue { token, amount, room }).collect();
+            // All of it, to the shannon: what is in no room would need a plain cell of its own.
+            let shares = reserve.checked_div(count).zip(reserve.checked_rem(count));
+            let (share, rest) = shares.unwrap_or((0, 0));
+            let tokens = (0u64..).zip(amounts).map(|(position, (token, amount))| {
+                let room = share.saturating_add(u64::from(position < rest));
+                TokenDue { token, amount, room }
+            });
+            let tokens = tokens.collect();
             Ok(Due { capacity, tokens })
         })
         .collect()

@@ -2,8 +2,10 @@
 
 mod scene;
 
+use perun_channel::codec::Encode;
 use perun_node::{House, NodeError};
-use perun_protocol::{Command, DeclineReason, Memo, PhaseName, Time};
+use perun_protocol::{Command, DeclineReason, Memo, PhaseName, Record, Time};
+use perun_store::{Batch, StreamId};
 use scene::{Scene, name, peer, proposal, receipt};
 
 /// What one peer may have at once.
@@ -114,6 +116,36 @@ fn a_full_journal_still_takes_what_must_be_remembered() {
     drop(house);
     let (house, _) = scene.house().unwrap();
     assert!((0..40).all(|number| phase(&house, number) == Some(PhaseName::Over)));
+}
+
+/// A program that took no snapshots may have left a journal full of records; it has room again as
+/// soon as it is opened.
+#[test]
+fn a_journal_that_was_left_full_of_records_has_room_again() {
+    let mut scene = Scene::default();
+    let (mut house, _) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    house.message(now, peer(1), receipt, &proposal(1, 0, 100));
+    house.finish_round(now).unwrap();
+    drop(house);
+    let opened = scene.opened();
+    let stream = StreamId(*name(1).as_bytes());
+    // They say nothing here, like most records of a long life.
+    let entry = [vec![1], Record::PeerReady {}.to_bytes()].concat();
+    for _ in 0..10 {
+        let batch = (0..1_000).fold(Batch::new(), |batch, _| batch.record(stream, entry.clone()));
+        let _ = opened.journal.commit(batch, ()).unwrap();
+    }
+    scene.limit = Some(opened.journal.live_bytes());
+    drop(opened);
+    let (mut house, _) = scene.house().unwrap();
+    house.restart(now).unwrap();
+    house.message(now, peer(2), receipt, &proposal(2, 0, 100));
+    house.finish_round(now).unwrap();
+    assert!(scene.reasons().is_empty());
+    drop(house);
+    let (house, _) = scene.house().unwrap();
+    assert_eq!([1, 2].map(|number| phase(&house, number)), [Some(PhaseName::Deciding); 2]);
 }
 
 /// What came to nothing is a hundred bytes, and only the newest of it is kept.

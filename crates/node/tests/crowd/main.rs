@@ -3,8 +3,8 @@
 mod scene;
 
 use perun_channel::codec::Encode;
-use perun_node::{House, NodeError};
-use perun_protocol::{Command, DeclineReason, Memo, PhaseName, Record, Time};
+use perun_node::{House, NodeError, UserEvent};
+use perun_protocol::{Body, Command, DeclineReason, Event, Memo, Message, PhaseName, Record, Time};
 use perun_store::{Batch, StreamId};
 use scene::{Scene, name, peer, proposal, receipt};
 
@@ -169,6 +169,29 @@ fn what_strangers_leave_behind_is_forgotten() {
     assert_eq!(scene.streams(), KEPT);
     let bytes = scene.opened().journal.live_bytes();
     assert!(bytes < 150 * u64::try_from(KEPT).unwrap(), "{bytes} bytes");
+}
+
+/// A peer with all its places taken gives one up and asks anew in one breath: what it gave up is
+/// not forgotten before our user was told.
+#[test]
+fn a_place_is_free_only_when_everybody_was_told() {
+    let scene = Scene::default();
+    let (mut house, heard) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    for number in 0..PER_PEER {
+        house.message(now, peer(1), receipt, &proposal(number, 0, 0));
+        house.finish_round(now).unwrap();
+    }
+    let body = Body::Decline { reason: DeclineReason::User {} };
+    let given_up = Message { opening: name(0), body }.to_bytes();
+    house.message(now, peer(1), receipt, &given_up);
+    house.message(now, peer(1), receipt, &proposal(PER_PEER, 0, 0));
+    house.finish_round(now).unwrap();
+    let is_end = |event: &UserEvent| matches!(event, UserEvent::Channel(what) if matches!(**what, Event::Ended(_)));
+    assert_eq!(heard.try_iter().filter(|told| is_end(&told.event)).count(), 1);
+    house.message(now, peer(1), receipt, &proposal(PER_PEER, 0, 0));
+    house.finish_round(now).unwrap();
+    assert_eq!(phase(&house, PER_PEER), Some(PhaseName::Deciding));
 }
 
 /// In the last sixteenth of the journal no payment is taken, but the user can leave.

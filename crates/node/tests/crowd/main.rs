@@ -3,7 +3,7 @@
 mod scene;
 
 use perun_channel::codec::Encode;
-use perun_node::{House, NodeError, UserEvent};
+use perun_node::{House, LedgerError, NodeError, NodeEvent, UserEvent};
 use perun_protocol::{Body, Command, DeclineReason, Event, Memo, Message, PhaseName, Record, Time};
 use perun_store::{Batch, StreamId};
 use scene::{Scene, name, peer, proposal, receipt};
@@ -192,6 +192,30 @@ fn a_place_is_free_only_when_everybody_was_told() {
     house.message(now, peer(1), receipt, &proposal(PER_PEER, 0, 0));
     house.finish_round(now).unwrap();
     assert_eq!(phase(&house, PER_PEER), Some(PhaseName::Deciding));
+}
+
+/// A node that is away is said to be so once. That the chain is another one than before is always
+/// said.
+#[test]
+fn another_chain_is_always_said() {
+    let scene = Scene::default();
+    let (mut house, heard) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    house.message(now, peer(1), receipt, &proposal(1, 0, 0));
+    house.finish_round(now).unwrap();
+    let away = || LedgerError::Unavailable("away".into());
+    let troubles = [away(), away(), LedgerError::OtherChain, away()];
+    scene.troubles.lock().unwrap().extend(troubles);
+    for _ in 0..5 {
+        house.sync_ledger(now).unwrap();
+    }
+    let said = |event: NodeEvent| match event.event {
+        UserEvent::LedgerTrouble(text) => Some(text),
+        _ => None,
+    };
+    let said: Vec<_> = heard.try_iter().filter_map(said).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[1].contains("another chain than before"), "{said:?}");
 }
 
 /// In the last sixteenth of the journal no payment is taken, but the user can leave.

@@ -187,7 +187,10 @@ fn a_place_is_free_only_when_everybody_was_told() {
     house.message(now, peer(1), receipt, &given_up);
     house.message(now, peer(1), receipt, &proposal(PER_PEER, 0, 0));
     house.finish_round(now).unwrap();
-    let is_end = |event: &UserEvent| matches!(event, UserEvent::Channel(what) if matches!(**what, Event::Ended(_)));
+    let is_end = |event: &UserEvent| match event {
+        UserEvent::Channel(what) => matches!(**what, Event::Ended(_)),
+        _ => false,
+    };
     assert_eq!(heard.try_iter().filter(|told| is_end(&told.event)).count(), 1);
     house.message(now, peer(1), receipt, &proposal(PER_PEER, 0, 0));
     house.finish_round(now).unwrap();

@@ -129,17 +129,28 @@ fn another(target: &Target, number: u32) -> Target {
     Target { id, params, setup: LedgerBytes::new(bytes).unwrap(), ..target.clone() }
 }
 
+/// It takes the place of the first that closes for good.
 #[test]
-fn a_channel_beyond_what_can_be_watched_is_said_to_be_so() {
+fn a_channel_beyond_what_can_be_watched_is_said_to_be_so_and_waits_for_a_place() {
     let mut pair = Pair::new(Commit::Instant);
-    let opening = pair.open();
-    let target = pair.bob.status(opening).target.unwrap();
+    let [closed, opening] = [pair.open(), pair.open()];
+    let [first, target] = [closed, opening].map(|one| pair.bob.status(one).target.unwrap());
+    pair.close(closed);
     let mut ledger = pair.bob.ledger(&pair.world);
-    for number in 0..u32::try_from(CHANNELS_MAX).unwrap() {
+    ledger.watch(&first).unwrap();
+    for number in 1..u32::try_from(CHANNELS_MAX).unwrap() {
         ledger.watch(&another(&target, number)).unwrap();
     }
+    ledger.sync().unwrap();
     let beyond = ledger.watch(&target).unwrap_err().to_string();
     assert!(beyond.contains("not watched yet"), "{beyond}");
+    ledger.sync().unwrap();
+    pair.world.chain.mine(300).unwrap();
+    let mut saw = Vec::new();
+    for _ in 0..2 {
+        saw.extend(ledger.sync().unwrap().into_iter().filter(|seen| seen.channel == target.id));
+    }
+    assert!(saw.iter().any(|seen| matches!(seen.standing, Standing::Open)), "{saw:?}");
 }
 
 /// A channel that was paid out, and lies deeper than any reorganisation is followed, takes no place

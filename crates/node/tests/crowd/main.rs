@@ -2,8 +2,10 @@
 
 mod scene;
 
-use perun_node::{House, NodeError};
-use perun_protocol::{Command, DeclineReason, Memo, PhaseName, Time};
+use perun_channel::codec::Encode;
+use perun_node::{House, LedgerError, NodeError, NodeEvent, UserEvent};
+use perun_protocol::{Body, Command, DeclineReason, Event, Memo, Message, PhaseName, Record, Time};
+use perun_store::{Batch, StreamId};
 use scene::{Scene, name, peer, proposal, receipt};
 
 /// What one peer may have at once.
@@ -116,6 +118,36 @@ fn a_full_journal_still_takes_what_must_be_remembered() {
     assert!((0..40).all(|number| phase(&house, number) == Some(PhaseName::Over)));
 }
 
+/// A program that took no snapshots may have left a journal full of records; it has room again as
+/// soon as it is opened.
+#[test]
+fn a_journal_that_was_left_full_of_records_has_room_again() {
+    let mut scene = Scene::default();
+    let (mut house, _) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    house.message(now, peer(1), receipt, &proposal(1, 0, 100));
+    house.finish_round(now).unwrap();
+    drop(house);
+    let opened = scene.opened();
+    let stream = StreamId(*name(1).as_bytes());
+    // They say nothing here, like most records of a long life.
+    let entry = [vec![1], Record::PeerReady {}.to_bytes()].concat();
+    for _ in 0..10 {
+        let batch = (0..1_000).fold(Batch::new(), |batch, _| batch.record(stream, entry.clone()));
+        let _ = opened.journal.commit(batch, ()).unwrap();
+    }
+    scene.limit = Some(opened.journal.live_bytes());
+    drop(opened);
+    let (mut house, _) = scene.house().unwrap();
+    house.restart(now).unwrap();
+    house.message(now, peer(2), receipt, &proposal(2, 0, 100));
+    house.finish_round(now).unwrap();
+    assert!(scene.reasons().is_empty());
+    drop(house);
+    let (house, _) = scene.house().unwrap();
+    assert_eq!([1, 2].map(|number| phase(&house, number)), [Some(PhaseName::Deciding); 2]);
+}
+
 /// What came to nothing is a hundred bytes, and only the newest of it is kept.
 #[test]
 fn what_strangers_leave_behind_is_forgotten() {
@@ -137,6 +169,56 @@ fn what_strangers_leave_behind_is_forgotten() {
     assert_eq!(scene.streams(), KEPT);
     let bytes = scene.opened().journal.live_bytes();
     assert!(bytes < 150 * u64::try_from(KEPT).unwrap(), "{bytes} bytes");
+}
+
+/// A peer with all its places taken gives one up and asks anew in one breath: what it gave up is
+/// not forgotten before our user was told.
+#[test]
+fn a_place_is_free_only_when_everybody_was_told() {
+    let scene = Scene::default();
+    let (mut house, heard) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    for number in 0..PER_PEER {
+        house.message(now, peer(1), receipt, &proposal(number, 0, 0));
+        house.finish_round(now).unwrap();
+    }
+    let body = Body::Decline { reason: DeclineReason::User {} };
+    let given_up = Message { opening: name(0), body }.to_bytes();
+    house.message(now, peer(1), receipt, &given_up);
+    house.message(now, peer(1), receipt, &proposal(PER_PEER, 0, 0));
+    house.finish_round(now).unwrap();
+    let is_end = |event: &UserEvent| match event {
+        UserEvent::Channel(what) => matches!(**what, Event::Ended(_)),
+        _ => false,
+    };
+    assert_eq!(heard.try_iter().filter(|told| is_end(&told.event)).count(), 1);
+    house.message(now, peer(1), receipt, &proposal(PER_PEER, 0, 0));
+    house.finish_round(now).unwrap();
+    assert_eq!(phase(&house, PER_PEER), Some(PhaseName::Deciding));
+}
+
+/// A node that is away is said to be so once. That the chain is another one than before is always
+/// said.
+#[test]
+fn another_chain_is_always_said() {
+    let scene = Scene::default();
+    let (mut house, heard) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    house.message(now, peer(1), receipt, &proposal(1, 0, 0));
+    house.finish_round(now).unwrap();
+    let away = || LedgerError::Unavailable("away".into());
+    let troubles = [away(), away(), LedgerError::OtherChain, away()];
+    scene.troubles.lock().unwrap().extend(troubles);
+    for _ in 0..5 {
+        house.sync_ledger(now).unwrap();
+    }
+    let said = |event: NodeEvent| match event.event {
+        UserEvent::LedgerTrouble(text) => Some(text),
+        _ => None,
+    };
+    let said: Vec<_> = heard.try_iter().filter_map(said).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[1].contains("another chain than before"), "{said:?}");
 }
 
 /// In the last sixteenth of the journal no payment is taken, but the user can leave.

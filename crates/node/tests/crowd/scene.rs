@@ -1,5 +1,6 @@
 //! A house on a disk in memory, whose peers say what the story says, and whose ledger is away.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +18,7 @@ use perun_wire::{Event, Expect, Handshake, Identity, Incarnation, PeerId, Receip
 
 /// What the house has sent, by peer.
 type Letters = Arc<Mutex<Vec<(PeerId, Message)>>>;
+type Troubles = Arc<Mutex<VecDeque<LedgerError>>>;
 
 /// A post that delivers to the story.
 struct Letterbox(Letters);
@@ -35,6 +37,7 @@ struct Nothing {
     offers: Option<usize>,
     /// How many offers it was to take back.
     released: Arc<Mutex<usize>>,
+    troubles: Troubles,
 }
 
 fn no<T>() -> Result<T, LedgerError> {
@@ -127,7 +130,7 @@ impl Ledger for Nothing {
         no()
     }
     fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {
-        Ok(Vec::new())
+        self.troubles.lock().unwrap().pop_front().map_or(Ok(Vec::new()), Err)
     }
     fn clock(&mut self) -> Result<LedgerTime, LedgerError> {
         Ok(LedgerTime::new(1))
@@ -183,6 +186,8 @@ pub(crate) struct Scene {
     /// How many bytes the ledger's offers have, if it makes any.
     pub(crate) offers: Option<usize>,
     pub(crate) released: Arc<Mutex<usize>>,
+    /// What the ledger says when it is asked how channels stand, before it has nothing to say.
+    pub(crate) troubles: Troubles,
 }
 
 impl Scene {
@@ -204,7 +209,11 @@ impl Scene {
             self.answers,
             SessionKey::from_secret([9; 32]).unwrap(),
             self.opened(),
-            Box::new(Nothing { offers: self.offers, released: self.released.clone() }),
+            Box::new(Nothing {
+                offers: self.offers,
+                released: self.released.clone(),
+                troubles: self.troubles.clone(),
+            }),
             Box::new(Letterbox(self.letters.clone())),
             events,
         )?;

@@ -18,6 +18,7 @@
 
 mod assembly;
 mod chain;
+mod forward;
 mod genesis;
 mod index;
 mod ledger;

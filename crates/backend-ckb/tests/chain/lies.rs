@@ -2,21 +2,14 @@
 //! are spent and not what is in them: the difference would be the network's.
 
 use crate::world::{RATE, Site, World, open, signed, terms};
-use ckb_types::{
-    core::{BlockView, HeaderView, TransactionView},
-    packed::{Byte32, OutPoint},
-    prelude::*,
-};
+use ckb_types::{packed::OutPoint, prelude::*};
 use perun_backend_ckb::Error;
 use perun_backend_ckb::channel::LiveChannel;
 use perun_backend_ckb::dispute::{Job, Step, draft};
 use perun_backend_ckb::money::{CKB, Made};
 use perun_backend_ckb::open::{Offer, assemble, contribute};
 use perun_backend_ckb::purse::Purse;
-use perun_backend_ckb::rpc::{
-    BlockId, Cell, ChainIdentity, Cursor, IndexedCell, Page, Rpc, RpcError, SearchKey, Touch,
-    TransactionLookup, View,
-};
+use perun_backend_ckb::rpc::{Cell, Cursor, IndexedCell, Page, Rpc, RpcError, SearchKey, View};
 use perun_backend_ckb::tx::Draft;
 
 /// Says that every cell of its list of live cells holds as much as this.
@@ -32,31 +25,13 @@ impl Liar<'_> {
     }
 }
 
+impl Liar<'_> {
+    fn node(&self) -> &dyn Rpc {
+        self.node
+    }
+}
+
 impl Rpc for Liar<'_> {
-    fn chain(&self) -> Result<ChainIdentity, RpcError> {
-        Rpc::chain(self.node)
-    }
-    fn tip_header(&self) -> Result<HeaderView, RpcError> {
-        self.node.tip_header()
-    }
-    fn header_by_number(&self, number: u64) -> Result<Option<HeaderView>, RpcError> {
-        self.node.header_by_number(number)
-    }
-    fn header_by_hash(&self, hash: &Byte32) -> Result<Option<HeaderView>, RpcError> {
-        self.node.header_by_hash(hash)
-    }
-    fn block_by_number(&self, number: u64) -> Result<Option<BlockView>, RpcError> {
-        self.node.block_by_number(number)
-    }
-    fn block_by_hash(&self, hash: &Byte32) -> Result<Option<BlockView>, RpcError> {
-        self.node.block_by_hash(hash)
-    }
-    fn send_transaction(&self, tx: &TransactionView) -> Result<Byte32, RpcError> {
-        self.node.send_transaction(tx)
-    }
-    fn transaction(&self, hash: &Byte32) -> Result<TransactionLookup, RpcError> {
-        self.node.transaction(hash)
-    }
     fn live_cell(&self, out_point: &OutPoint, view: View) -> Result<Option<Cell>, RpcError> {
         Ok(self.node.live_cell(out_point, view)?.map(|cell| self.understate(cell)))
     }
@@ -72,25 +47,9 @@ impl Rpc for Liar<'_> {
         }
         Ok(page)
     }
-    fn transactions(
-        &self,
-        key: &SearchKey,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Page<Touch>, RpcError> {
-        self.node.transactions(key, after, limit)
-    }
-    fn index_tip(&self) -> Result<BlockId, RpcError> {
-        self.node.index_tip()
-    }
-    fn pool(&self) -> Result<Vec<Byte32>, RpcError> {
-        self.node.pool()
-    }
-    fn fee_rate(&self) -> Result<u64, RpcError> {
-        self.node.fee_rate()
-    }
-    fn estimate_cycles(&self, tx: &TransactionView) -> Result<u64, RpcError> {
-        self.node.estimate_cycles(tx)
+    perun_embedded_ckb::forward_rpc! {
+        chain tip_header header_by_number header_by_hash block_by_number block_by_hash
+        send_transaction transaction transactions index_tip pool fee_rate estimate_cycles
     }
 }
 

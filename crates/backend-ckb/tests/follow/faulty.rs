@@ -2,13 +2,13 @@
 
 use crate::scene::{Scene, Watcher, channel_type, words};
 use ckb_types::{
-    core::{BlockView, HeaderView, TransactionView},
+    core::{BlockView, HeaderView},
     packed::{Byte32, OutPoint},
 };
 use perun_backend_ckb::follow::{ChannelEvent, FollowError, Standing, sync};
 use perun_backend_ckb::rpc::{
-    BlockId, Cell, ChainIdentity, Cursor, DevControl, IndexedCell, Page, Rpc, RpcError, SearchKey,
-    Touch, TransactionLookup, TransactionStatus, View,
+    BlockId, Cell, Cursor, DevControl, Page, Rpc, RpcError, SearchKey, Touch, TransactionLookup,
+    TransactionStatus, View,
 };
 use perun_embedded_ckb::Chain;
 use std::sync::Mutex;
@@ -90,10 +90,13 @@ impl Faulty {
     }
 }
 
-impl Rpc for Faulty {
-    fn chain(&self) -> Result<ChainIdentity, RpcError> {
-        self.chain.chain()
+impl Faulty {
+    fn node(&self) -> &dyn Rpc {
+        &self.chain
     }
+}
+
+impl Rpc for Faulty {
     fn tip_header(&self) -> Result<HeaderView, RpcError> {
         let below = |chain: &Chain| {
             let tip = chain.tip_header()?.number();
@@ -104,9 +107,6 @@ impl Rpc for Faulty {
     fn header_by_number(&self, number: u64) -> Result<Option<HeaderView>, RpcError> {
         let repeat = |chain: &Chain| chain.header_by_number(number.saturating_sub(1));
         self.answer(|chain| chain.header_by_number(number), || Some(None), repeat)
-    }
-    fn header_by_hash(&self, hash: &Byte32) -> Result<Option<HeaderView>, RpcError> {
-        self.chain.header_by_hash(hash)
     }
     fn block_by_number(&self, number: u64) -> Result<Option<BlockView>, RpcError> {
         let repeat = |chain: &Chain| {
@@ -119,12 +119,6 @@ impl Rpc for Faulty {
             }))
         };
         self.answer(|chain| chain.block_by_number(number), || Some(None), repeat)
-    }
-    fn block_by_hash(&self, hash: &Byte32) -> Result<Option<BlockView>, RpcError> {
-        self.chain.block_by_hash(hash)
-    }
-    fn send_transaction(&self, tx: &TransactionView) -> Result<Byte32, RpcError> {
-        self.chain.send_transaction(tx)
     }
     fn transaction(&self, hash: &Byte32) -> Result<TransactionLookup, RpcError> {
         let unknown = || {
@@ -146,14 +140,6 @@ impl Rpc for Faulty {
             return Ok(live.then_some(cell));
         }
         self.answer(ask, || Some(None), ask)
-    }
-    fn cells(
-        &self,
-        key: &SearchKey,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Page<IndexedCell>, RpcError> {
-        self.chain.cells(key, after, limit)
     }
     fn transactions(
         &self,
@@ -178,11 +164,8 @@ impl Rpc for Faulty {
     fn pool(&self) -> Result<Vec<Byte32>, RpcError> {
         self.answer(Rpc::pool, || Some(Vec::new()), Rpc::pool)
     }
-    fn fee_rate(&self) -> Result<u64, RpcError> {
-        self.chain.fee_rate()
-    }
-    fn estimate_cycles(&self, tx: &TransactionView) -> Result<u64, RpcError> {
-        self.chain.estimate_cycles(tx)
+    perun_embedded_ckb::forward_rpc! {
+        chain header_by_hash block_by_hash send_transaction cells fee_rate estimate_cycles
     }
 }
 

@@ -3,13 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use ckb_types::core::{BlockView, HeaderView, TransactionView};
-use ckb_types::packed::{Byte32, OutPoint};
+use ckb_types::core::HeaderView;
 use perun_backend_ckb::follow::Depth;
-use perun_backend_ckb::rpc::{
-    BlockId, Cell, ChainIdentity, Cursor, IndexedCell, Page, Rpc, RpcError, SearchKey, Touch,
-    TransactionLookup, View,
-};
+use perun_backend_ckb::rpc::{BlockId, Rpc, RpcError};
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey};
 use perun_embedded_ckb::Chain;
 use perun_node::{CkbLedger, CkbOptions};
@@ -51,10 +47,13 @@ impl Liar {
     }
 }
 
-impl Rpc for Liar {
-    fn chain(&self) -> Result<ChainIdentity, RpcError> {
-        Rpc::chain(self.at())
+impl Liar {
+    fn node(&self) -> &dyn Rpc {
+        self.at()
     }
+}
+
+impl Rpc for Liar {
     fn tip_header(&self) -> Result<HeaderView, RpcError> {
         let left = self.tips.load(Ordering::SeqCst);
         if left == 0 {
@@ -63,56 +62,14 @@ impl Rpc for Liar {
         self.tips.store(left - 1, Ordering::SeqCst);
         self.at().tip_header()
     }
-    fn header_by_number(&self, number: u64) -> Result<Option<HeaderView>, RpcError> {
-        self.at().header_by_number(number)
-    }
-    fn header_by_hash(&self, hash: &Byte32) -> Result<Option<HeaderView>, RpcError> {
-        self.at().header_by_hash(hash)
-    }
-    fn block_by_number(&self, number: u64) -> Result<Option<BlockView>, RpcError> {
-        self.at().block_by_number(number)
-    }
-    fn block_by_hash(&self, hash: &Byte32) -> Result<Option<BlockView>, RpcError> {
-        self.at().block_by_hash(hash)
-    }
-    fn send_transaction(&self, tx: &TransactionView) -> Result<Byte32, RpcError> {
-        self.at().send_transaction(tx)
-    }
-    fn transaction(&self, hash: &Byte32) -> Result<TransactionLookup, RpcError> {
-        self.at().transaction(hash)
-    }
-    fn live_cell(&self, out_point: &OutPoint, view: View) -> Result<Option<Cell>, RpcError> {
-        self.at().live_cell(out_point, view)
-    }
-    fn cells(
-        &self,
-        key: &SearchKey,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Page<IndexedCell>, RpcError> {
-        self.at().cells(key, after, limit)
-    }
-    fn transactions(
-        &self,
-        key: &SearchKey,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Page<Touch>, RpcError> {
-        self.at().transactions(key, after, limit)
-    }
     fn index_tip(&self) -> Result<BlockId, RpcError> {
         let tip = self.at().index_tip()?;
         let number = tip.number.saturating_sub(self.index_lag.load(Ordering::SeqCst));
         let hash = self.at().header_by_number(number)?.unwrap().hash();
         Ok(BlockId { number, hash })
     }
-    fn pool(&self) -> Result<Vec<Byte32>, RpcError> {
-        self.at().pool()
-    }
-    fn fee_rate(&self) -> Result<u64, RpcError> {
-        self.at().fee_rate()
-    }
-    fn estimate_cycles(&self, tx: &TransactionView) -> Result<u64, RpcError> {
-        self.at().estimate_cycles(tx)
+    perun_embedded_ckb::forward_rpc! {
+        chain header_by_number header_by_hash block_by_number block_by_hash send_transaction
+        transaction live_cell cells transactions pool fee_rate estimate_cycles
     }
 }

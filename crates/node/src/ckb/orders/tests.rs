@@ -3,16 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ckb_types::core::{BlockView, DepType, HeaderView, TransactionView};
+use ckb_types::core::{DepType, TransactionView};
 use ckb_types::packed::{Byte32, OutPoint};
 use perun_backend_ckb::Error;
 use perun_backend_ckb::deployment::{CodeCell, Deployment};
 use perun_backend_ckb::follow::Depth;
 use perun_backend_ckb::money::{CKB, Made};
-use perun_backend_ckb::rpc::{
-    BlockId, Cell, ChainIdentity, Cursor, DevControl, IndexedCell, Page, Rpc, RpcError,
-    ScriptSource, SearchKey, Touch, TransactionLookup, View,
-};
+use perun_backend_ckb::rpc::{DevControl, Rpc, RpcError, ScriptSource, TransactionLookup};
 use perun_backend_ckb::tx::Draft;
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey, Wallet};
 use perun_channel::ChannelId;
@@ -29,25 +26,13 @@ struct Moody {
     refuses: AtomicBool,
 }
 
+impl Moody {
+    fn node(&self) -> &dyn Rpc {
+        &self.chain
+    }
+}
+
 impl Rpc for Moody {
-    fn chain(&self) -> Result<ChainIdentity, RpcError> {
-        Rpc::chain(&self.chain)
-    }
-    fn tip_header(&self) -> Result<HeaderView, RpcError> {
-        self.chain.tip_header()
-    }
-    fn header_by_number(&self, number: u64) -> Result<Option<HeaderView>, RpcError> {
-        self.chain.header_by_number(number)
-    }
-    fn header_by_hash(&self, hash: &Byte32) -> Result<Option<HeaderView>, RpcError> {
-        self.chain.header_by_hash(hash)
-    }
-    fn block_by_number(&self, number: u64) -> Result<Option<BlockView>, RpcError> {
-        self.chain.block_by_number(number)
-    }
-    fn block_by_hash(&self, hash: &Byte32) -> Result<Option<BlockView>, RpcError> {
-        self.chain.block_by_hash(hash)
-    }
     fn send_transaction(&self, tx: &TransactionView) -> Result<Byte32, RpcError> {
         if self.refuses.load(Ordering::SeqCst) {
             return Err(RpcError::Rbf { text: "something stands in the way".into() });
@@ -60,36 +45,9 @@ impl Rpc for Moody {
         }
         self.chain.transaction(hash)
     }
-    fn live_cell(&self, out_point: &OutPoint, view: View) -> Result<Option<Cell>, RpcError> {
-        self.chain.live_cell(out_point, view)
-    }
-    fn cells(
-        &self,
-        key: &SearchKey,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Page<IndexedCell>, RpcError> {
-        self.chain.cells(key, after, limit)
-    }
-    fn transactions(
-        &self,
-        key: &SearchKey,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Page<Touch>, RpcError> {
-        self.chain.transactions(key, after, limit)
-    }
-    fn index_tip(&self) -> Result<BlockId, RpcError> {
-        self.chain.index_tip()
-    }
-    fn pool(&self) -> Result<Vec<Byte32>, RpcError> {
-        self.chain.pool()
-    }
-    fn fee_rate(&self) -> Result<u64, RpcError> {
-        self.chain.fee_rate()
-    }
-    fn estimate_cycles(&self, tx: &TransactionView) -> Result<u64, RpcError> {
-        self.chain.estimate_cycles(tx)
+    perun_embedded_ckb::forward_rpc! {
+        chain tip_header header_by_number header_by_hash block_by_number block_by_hash
+        live_cell cells transactions index_tip pool fee_rate estimate_cycles
     }
 }
 

@@ -8,6 +8,7 @@
 
 use crate::Error;
 use crate::deployment::Deployment;
+use crate::fees::{Fee, TRANSACTION_CYCLES_MAX};
 use crate::money::{Made, capacity_of, script_hash, sum, sum_amounts, token_in};
 use crate::rpc::{Cell, Rpc, View};
 use ckb_types::{
@@ -175,6 +176,18 @@ impl Resolved {
         let spent = sum(self.inputs.iter().map(|cell| capacity_of(&cell.output)))?;
         let made = sum(self.tx.outputs().into_iter().map(|output| capacity_of(&output)))?;
         spent.checked_sub(made).ok_or(Error::Conservation("CKB"))
+    }
+
+    /// Refuses a transaction that nodes would not take: of too many cycles, or without the fee for
+    /// them and its bytes at this rate.
+    pub fn pays(&self, cycles: u64, rate: u64) -> Result<(), Error> {
+        let size = self.size();
+        if cycles > TRANSACTION_CYCLES_MAX {
+            return Err(Error::TooLarge { size, cycles });
+        }
+        let need = Fee { cycles, ..Fee::rate(rate) }.of(size)?;
+        let have = self.fee()?;
+        if have < need { Err(Error::FeeTooLow { have, need }) } else { Ok(()) }
     }
 
     /// The bytes that the transaction takes in a block.

@@ -56,8 +56,9 @@ pub trait Ledger: Send {
         changes: &Changes,
     ) -> Result<LedgerBytes, LedgerError>;
 
-    /// Builds the planned transaction; both sides get the same.
-    fn assemble(&mut self, plan: &Plan) -> Result<Assembly, LedgerError>;
+    /// Builds the planned transaction; both sides get the same. `ended` is the newest complete
+    /// state of the channel that a resize ends: none is signed between its request and this.
+    fn assemble(&mut self, plan: &Plan, ended: Option<State>) -> Result<Assembly, LedgerError>;
 
     /// Our part of the transaction.
     fn witness(&mut self, assembly: &Assembly, sign: Signer<'_>) -> Result<Witness, LedgerError>;

@@ -67,6 +67,13 @@ pub(crate) fn step(
         (joint, Input::Connected | Input::Restart) => {
             Ok(Verdict::Step(Step::effects(repeated(plan, joint))))
         }
+        // One failed question to the ledger must not end a channel: what we ask of it is asked
+        // again until it is there, or the wait is over.
+        (
+            joint @ (Joint::Checking { .. } | Joint::Released { witness: Some(_), .. }),
+            Input::LedgerClock(_),
+        ) => Ok(Verdict::Step(Step::effects(repeated(plan, joint)))),
+        (_, Input::LedgerClock(_)) => Ok(Verdict::Step(Step::nothing())),
         _ => Err(Misuse::NotNow.into()),
     }
 }

@@ -125,7 +125,10 @@ pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<S
         Input::Message(message) => update::heard(context, open, message),
         Input::Ledger(sighting) => sighted(context, open, &sighting),
         Input::Backend(reply) => resize::joint(context, open, Input::Backend(reply)),
-        Input::LedgerClock(_) => Ok(Step::nothing()),
+        Input::LedgerClock(_) => match open.activity {
+            Activity::Resizing(_) => resize::joint(context, open, input),
+            _ => Ok(Step::nothing()),
+        },
         Input::Tick => late(context, open),
         Input::Connected => {
             Ok(Step::effects(vec![open.sync(context)]).and(outstanding(context, open)?))

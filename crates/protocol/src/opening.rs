@@ -153,7 +153,7 @@ fn joined(context: &Context<'_>, joining: &Joining, input: Input) -> Result<Step
         (_, Input::Command(Command::Decline { reason })) => {
             return Ok(decline(context, reason, true, own));
         }
-        (_, input @ (Input::Ledger(_) | Input::LedgerClock(_) | Input::JournalRolledBack)) => {
+        (_, input @ (Input::Ledger(_) | Input::JournalRolledBack)) => {
             return idle(input);
         }
         (_, input @ (Input::Connected | Input::Restart)) if plan.index == Index::One => {

@@ -8,7 +8,6 @@
 use super::assemble::{Assembly, OpenedChannel, seat};
 use super::contribution::{Contribution, INPUTS_MAX};
 use crate::deployment::Deployment;
-use crate::fees::{Fee, TRANSACTION_CYCLES_MAX};
 use crate::money::{add, capacity_of, is_plain, script_hash, sum_amounts, token_in};
 use crate::precheck::{check_money, is_vault_lock, precheck};
 use crate::rpc::{Cell, Rpc, View};
@@ -360,15 +359,7 @@ impl Checked {
     ) -> Result<Completed, Error> {
         let spent = self.complete(deployment, witnesses, consents)?;
         let cycles = rpc.estimate_cycles(&spent.tx)?;
-        let size = spent.size();
-        if cycles > TRANSACTION_CYCLES_MAX {
-            return Err(Error::TooLarge { size, cycles });
-        }
-        let need = Fee { cycles, ..Fee::rate(rate_min) }.of(size)?;
-        let have = spent.fee()?;
-        if have < need {
-            return Err(Error::FeeTooLow { have, need });
-        }
+        spent.pays(cycles, rate_min)?;
         Ok(Completed { spent, cycles })
     }
 

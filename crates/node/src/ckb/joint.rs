@@ -84,24 +84,22 @@ impl CkbLedger {
         // The participants stay as they are, so their reserves do.
         let reserve = contract.setup().identities().get(own).map(|identity| identity.reserve);
         let reserve = reserve.ok_or(LedgerError::Malformed("setup"))?;
-        let (_, bytes) = self.contribute(&joint, own, vec![reserve])?;
-        self.resizing.insert(target.id, state.clone());
-        Ok(bytes)
+        // What we bring is the change alone: it stays right when the channel pays on.
+        Ok(self.contribute(&joint, own, vec![reserve])?.1)
     }
 
-    pub(super) fn assemble_plan(&mut self, plan: &Plan) -> Result<Assembly, LedgerError> {
-        let ended = match &plan.predecessor {
-            Some(setup) => {
-                let contract = Anchor::read(setup.as_bytes())?.contract;
-                self.resizing.get(&contract.id()).cloned()
-            }
-            None => None,
-        };
+    pub(super) fn assemble_plan(
+        &mut self,
+        plan: &Plan,
+        ended: Option<State>,
+    ) -> Result<Assembly, LedgerError> {
         let blueprint = Blueprint::of(plan, ended)?;
         let checked = blueprint.checked(self.rpc.as_ref(), &self.deployment)?;
         let assembly = checked.assembly();
         let opened = assembly.channels().first().ok_or(LedgerError::Malformed("plan"))?;
         let contribution = ledger_bytes(blueprint.ours().to_bytes(), "contribution")?;
+        // After a restart nobody else has promised these cells.
+        self.promise(contribution.as_bytes(), &places(blueprint.ours()))?;
         self.openings.insert(opened.contract.id(), contribution);
         let consent = checked.consent_digest(&self.deployment);
         let inputs = assembly.tx().input_pts_iter().collect();
@@ -139,7 +137,10 @@ impl CkbLedger {
         let (blueprint, checked) = self.rebuild(assembly)?;
         let ours = self.sign_joint(assembly, &checked, sign)?;
         let Parts { locks, consents } = Parts::of(&blueprint, &ours, theirs)?;
-        checked.complete(&self.deployment, &locks, &consents).map(|_| ()).map_err(refused)
+        let complete = checked.complete(&self.deployment, &locks, &consents).map_err(refused)?;
+        // Its cycles are known when it is run; its length is, and a peer that pays too little for
+        // its part must not have our release.
+        complete.pays(0, RateBounds::default().min).map_err(refused)
     }
 
     /// The complete transaction, run by the node: only after the machine has recorded our release.

@@ -63,8 +63,6 @@ pub struct CkbLedger {
     promised: BTreeMap<[u8; 32], Ticket>,
     /// Our contributions to transactions whose fate is open, by the channel that they would make.
     openings: BTreeMap<ChannelId, LedgerBytes>,
-    /// The newest states of channels that are being resized.
-    resizing: BTreeMap<ChannelId, State>,
     outstanding: Vec<Outstanding>,
     watcher: Watcher,
 }
@@ -89,7 +87,6 @@ impl CkbLedger {
             book: Mutex::default(),
             promised: BTreeMap::new(),
             openings: BTreeMap::new(),
-            resizing: BTreeMap::new(),
             outstanding: Vec::new(),
             watcher,
         })
@@ -173,8 +170,8 @@ impl Ledger for CkbLedger {
         self.contribute_to_resize(target, state, changes)
     }
 
-    fn assemble(&mut self, plan: &Plan) -> Result<Assembly, LedgerError> {
-        self.assemble_plan(plan)
+    fn assemble(&mut self, plan: &Plan, ended: Option<State>) -> Result<Assembly, LedgerError> {
+        self.assemble_plan(plan, ended)
     }
 
     fn witness(&mut self, assembly: &Assembly, sign: Signer<'_>) -> Result<Witness, LedgerError> {
@@ -211,7 +208,6 @@ impl Ledger for CkbLedger {
     }
 
     fn watch(&mut self, target: &Target) -> Result<(), LedgerError> {
-        self.resizing.remove(&target.id);
         self.watcher.watch(target)
     }
 

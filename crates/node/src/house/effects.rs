@@ -72,7 +72,9 @@ impl House {
     }
 
     fn assemble(&mut self, now: Time, opening: OpeningId, plan: &Plan) -> Result<(), LedgerError> {
-        let (reply, done) = match self.ledger.assemble(plan) {
+        let ended = self.resizable(opening).ok().filter(|_| plan.predecessor.is_some());
+        let ended = ended.map(|(_, state)| state);
+        let (reply, done) = match self.ledger.assemble(plan, ended) {
             Ok(assembly) => (Reply::Assembled(assembly), Ok(())),
             Err(error) => (Reply::AssemblyFailed, Err(error)),
         };

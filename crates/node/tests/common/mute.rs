@@ -102,8 +102,8 @@ impl Ledger for Mute {
     ) -> Result<LedgerBytes, LedgerError> {
         self.inner.resize_answer(target, state, changes)
     }
-    fn assemble(&mut self, plan: &Plan) -> Result<Assembly, LedgerError> {
-        self.inner.assemble(plan)
+    fn assemble(&mut self, plan: &Plan, ended: Option<State>) -> Result<Assembly, LedgerError> {
+        self.inner.assemble(plan, ended)
     }
     fn check_witness(
         &mut self,

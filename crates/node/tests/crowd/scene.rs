@@ -78,7 +78,7 @@ impl Ledger for Nothing {
     ) -> Result<LedgerBytes, LedgerError> {
         no()
     }
-    fn assemble(&mut self, _: &Plan) -> Result<Assembly, LedgerError> {
+    fn assemble(&mut self, _: &Plan, _: Option<State>) -> Result<Assembly, LedgerError> {
         no()
     }
     fn witness(&mut self, _: &Assembly, _: Signer<'_>) -> Result<Witness, LedgerError> {

@@ -66,6 +66,21 @@ fn money_goes_in_and_out_and_payments_go_on() {
     }
 }
 
+/// One question to the ledger that fails must not end the channel.
+#[test]
+fn a_submission_that_failed_is_repeated_while_there_is_time() {
+    let mut pair = released();
+    pair.ledger.is_deaf = false;
+    pair.advance(10);
+    pair.report();
+    pair.settle();
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+    assert_eq!([pair.balances(0), pair.balances(1)], [[13, 7]; 2]);
+    for node in &pair.nodes {
+        assert!(!node.events.iter().any(|event| matches!(event, Event::Disputed { .. })));
+    }
+}
+
 #[test]
 fn payments_that_wait_during_a_resize_are_paid_in_the_successor() {
     let mut pair = Pair::open(5, 5);

@@ -14,7 +14,7 @@ pub(crate) struct Args {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  a step of the demo failed
+  1  the demo failed, for whatever reason; it says at which step, and why
   2  the command line was not understood
   3  the input is not something that can be explained
   4  the CKB node was not reached, refused, or does not know what was asked for
@@ -23,7 +23,9 @@ Exit codes:
 Environment:
   NO_COLOR           if set, no colours
   PERUN_SCRIPTS_DIR  a folder with `channel-type`, `vault-lock` and `simple-udt`, instead of the
-                     programs that are built in";
+                     programs that are built in
+  PERUN_CKB_BIN      the `ckb` program for `demo --real-node`, instead of the one that
+                     scripts/setup-ckb-node.sh keeps";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -40,7 +42,8 @@ pub(crate) struct Demo {
     /// Tell the story as one JSON object per line.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Use the CKB node at this address, a dev chain whose blocks can be made on request.
+    /// Use the CKB node at this address: `perun devnet`, or a dev chain with the RPC modules Indexer
+    /// and IntegrationTest and a block assembler, as `scripts/setup-ckb-node.sh start` runs one.
     #[arg(long, value_name = "URL", conflicts_with = "real_node")]
     pub(crate) ckb_rpc: Option<String>,
     /// Start a real CKB node and use it, instead of the chain inside this process.

@@ -43,6 +43,14 @@ pub fn run() -> ExitCode {
                 Box::new(Human::new(stdout(), Look::of_stdout()))
             };
             let options = demo::DemoOptions { ckb_rpc: demo.ckb_rpc, real_node: demo.real_node };
+            let interrupted = || {
+                demo::clean_up();
+                eprintln!("perun: the demo was interrupted; its chain and its people are gone");
+                std::process::exit(problem::INTERRUPTED.into());
+            };
+            if let Err(error) = ctrlc::set_handler(interrupted) {
+                return finish(demo.json, Err(Problem::Signals(error.to_string())));
+            }
             demo::run(options, narrator.as_mut())
         }
         Command::Devnet(devnet) => {

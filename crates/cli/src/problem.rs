@@ -35,8 +35,9 @@ pub enum Problem {
     },
     /// The node knows nothing of that name.
     #[error(
-        "the CKB node at {url} does not know {what}; nothing was sent or changed; check that the node is \
-         on the right chain and has caught up with it"
+        "the CKB node at {url} does not know {what}; nothing was sent or changed; if it is a \
+         channel's id, the channel may have ended; else check that the node is on the right chain and has \
+         caught up with it"
     )]
     Unknown {
         /// The node.
@@ -89,6 +90,9 @@ pub enum Problem {
     )]
     Signals(String),
 }
+
+/// The code after Ctrl-C, for commands that do not wait for it.
+pub const INTERRUPTED: u8 = 5;
 
 /// The code that the program ends with. 0 is success, 1 a failed step of the demo, and 2 is given
 /// by the reader of the command line.

@@ -36,8 +36,8 @@ const STARTS_MAX: usize = 3;
 pub enum NodeError {
     /// There is no binary.
     #[error(
-        "there is no CKB node at {0}: set {BINARY_VARIABLE} to the path of a ckb 0.210 binary, or \
-         run the tests without the feature real-node-tests"
+        "there is no CKB node at {0}: scripts/setup-ckb-node.sh install makes one, or set \
+         {BINARY_VARIABLE} to the path of a ckb 0.210 binary"
     )]
     Missing(PathBuf),
     /// The folder, the files in it or the process could not be handled.

@@ -191,8 +191,11 @@ fn size_share(terms: &Terms, contribution: &Contribution, lock: &OwnedLock) -> R
     });
     let shared = channels.chain(ends).collect::<Option<Vec<_>>>().ok_or(Error::Amount)?;
     let shared = add(bytes::TRANSACTION, sum(shared)?)?;
-    // Two parties are the rule; with more, each still pays half of what is shared, and the rest is
-    // a faster transaction.
+    let seats = terms.channels.iter().flat_map(|channel| &channel.parties);
+    let seats = seats.map(|party| party.contribution);
+    let seats = seats.chain(terms.ends.iter().flat_map(|end| end.parties.iter().copied()));
+    let parties = seats.max().map_or(1, |last| last.saturating_add(1));
+    let parties = u64::try_from(parties).map_err(|_| Error::Amount)?;
     let scripts = contribution.change.iter().map(|change| {
         let lock = u64::try_from(change.lock.as_slice().len()).unwrap_or(u64::MAX);
         let token = if change.token.is_some() { bytes::CHANGE } else { 0 };
@@ -204,7 +207,7 @@ fn size_share(terms: &Terms, contribution: &Contribution, lock: &OwnedLock) -> R
         times(contribution.deps.len(), bytes::DEP),
         Some(if contribution.inputs.is_empty() { 0 } else { add(witness, bytes::WITNESS)? }),
         Some(sum(scripts)?),
-        Some(shared.div_ceil(2)),
+        Some(shared.div_ceil(parties)),
     ];
     sum(own.into_iter().collect::<Option<Vec<_>>>().ok_or(Error::Amount)?)
 }

@@ -87,7 +87,8 @@ impl Transport {
     pub(super) fn new(url: &str) -> Result<Self, RpcError> {
         if !url.starts_with("http://") {
             return Err(RpcError::Misuse(format!(
-                "{url} is not an http:// address; put a TLS proxy in front of a distant node"
+                "{url:?} is not an http:// address, such as http://127.0.0.1:8114; a distant node \
+                 needs a TLS proxy in front of it"
             )));
         }
         let agent = ureq::Agent::config_builder()

@@ -118,8 +118,8 @@ fn open(
             consents_by_presence: false,
             reserves: reserves.into_iter().take(1).cycle().take(count).collect(),
         };
-        let rate = FEE_RATE_MIN * 2;
-        contributions.push(contribute(deployment, &terms, place, &offer, rate).map_err(words)?);
+        let part = contribute(deployment, &terms, place, &offer, FEE_RATE_MIN);
+        contributions.push(part.map_err(words)?);
     }
     let mut witnesses: Vec<Vec<LockWitness>> = Vec::new();
     for (place, member) in members.iter().enumerate() {

@@ -6,10 +6,12 @@
 
 mod book;
 mod hub;
+mod leftovers;
 mod party;
 mod scenes;
 mod stage;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -41,26 +43,43 @@ const SCENES: [(&str, Scene); 6] = [
 
 /// Shows the demo.
 pub fn run(options: DemoOptions, narrator: &mut dyn Narrator) -> ExitCode {
+    let shown = show(&options, narrator);
+    leftovers::remove_all();
+    shown
+}
+
+/// Removes what an interrupted demo would leave behind: to be called before the process ends by a
+/// signal.
+pub fn clean_up() {
+    leftovers::remove_all();
+}
+
+fn show(options: &DemoOptions, narrator: &mut dyn Narrator) -> ExitCode {
     let started = Instant::now();
     narrator.step("The chain, the scripts, and money to play with");
-    let stage = match Stage::set(&options, narrator) {
+    let stage = match Stage::set(options, narrator) {
         Ok(stage) => stage,
-        Err(reason) => {
-            narrator.failed("setting the stage", &reason);
-            return ExitCode::FAILURE;
-        }
+        Err(reason) => return fail(narrator, "setting the stage", &reason),
     };
     let mut summary = Summary { balances_ok: true, ..Summary::default() };
     for (title, scene) in SCENES {
         narrator.step(title);
         if let Err(reason) = scene(&stage, narrator, &mut summary) {
-            narrator.failed(title, &reason);
-            return ExitCode::FAILURE;
+            return fail(narrator, title, &reason);
         }
     }
     summary.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     narrator.summary(&summary);
     if summary.balances_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Tells where the story goes, and also who waits at the terminal while it goes elsewhere.
+fn fail(narrator: &mut dyn Narrator, step: &str, reason: &str) -> ExitCode {
+    narrator.failed(step, reason);
+    if !std::io::stdout().is_terminal() {
+        eprintln!("perun: {step}: {reason}");
+    }
+    ExitCode::FAILURE
 }
 
 /// An error in words.

@@ -18,7 +18,7 @@ use perun_store::Durability;
 
 use super::book::Book;
 use super::stage::Stage;
-use super::{Failure, words};
+use super::{Failure, leftovers, words};
 use crate::narrate::Narrator;
 
 /// How long the demo waits for two nodes on one machine.
@@ -48,6 +48,7 @@ impl Party {
         let tag = u64::from_le_bytes(tag);
         let folder =
             std::env::temp_dir().join(format!("perun-demo-{}-{tag:x}", std::process::id()));
+        leftovers::folder(&folder);
         let node = start(stage, &folder, session, Arc::new(keys))?;
         let (node, events) = (Some(node), VecDeque::new());
         Ok(Self { name, lock, session, wallet, node, folder, events })
@@ -117,8 +118,7 @@ impl Party {
 impl Drop for Party {
     fn drop(&mut self) {
         self.node = None;
-        // What cannot be removed is the system's to clean: it lies in its folder for such things.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        leftovers::remove(&self.folder);
     }
 }
 

@@ -20,7 +20,7 @@ use perun_channel::hash::ckb_hash;
 use perun_embedded_ckb::Chain;
 use perun_embedded_ckb::real_node::RealNode;
 
-use super::{DemoOptions, Failure, words};
+use super::{DemoOptions, Failure, leftovers, words};
 use crate::narrate::Narrator;
 use crate::programs::Programs;
 
@@ -40,14 +40,12 @@ pub(super) struct Stage {
     pub(super) token: Asset,
     token_script: Script,
     giver: Secp256k1,
-    /// Stops when the demo ends.
-    _node: Option<RealNode>,
 }
 
 impl Stage {
     pub(super) fn set(options: &DemoOptions, narrator: &mut dyn Narrator) -> Result<Self, Failure> {
         let programs = Programs::of_environment().map_err(words)?;
-        let (rpc, dev, node) = chain(options, &programs, narrator)?;
+        let (rpc, dev) = chain(options, &programs, narrator)?;
         let genesis = rpc.chain().map_err(words)?.genesis;
         // Only to find the standard lock; the programs' places are not known yet.
         let nowhere = |name: &str| CodeCell {
@@ -74,7 +72,7 @@ impl Stage {
         let deps = vec![find("simple-udt")?.dep()];
         let script = token_script.clone();
         let token = deployment.add_token(Token { script, deps }).map_err(words)?;
-        Ok(Self { rpc, dev, deployment, token, token_script, giver, _node: node })
+        Ok(Self { rpc, dev, deployment, token, token_script, giver })
     }
 
     /// Makes one block.
@@ -109,7 +107,7 @@ impl Stage {
     }
 }
 
-type Chains = (Arc<dyn Rpc>, Arc<dyn DevControl>, Option<RealNode>);
+type Chains = (Arc<dyn Rpc>, Arc<dyn DevControl>);
 
 fn chain(
     options: &DemoOptions,
@@ -121,18 +119,19 @@ fn chain(
         narrator.note(&format!(
             "the node at {url}, which must be a dev chain that makes blocks on demand"
         ));
-        return Ok((rpc.clone(), rpc, None));
+        return Ok((rpc.clone(), rpc));
     }
     let genesis = programs.genesis().map_err(words)?;
     if options.real_node {
         let node = RealNode::start(&genesis).map_err(words)?;
         let rpc = Arc::new(HttpRpc::new(node.url()).map_err(words)?);
         narrator.note(&format!("a real CKB node of its own, at {}", node.url()));
-        return Ok((rpc.clone(), rpc, Some(node)));
+        leftovers::keep(node);
+        return Ok((rpc.clone(), rpc));
     }
     let chain = Arc::new(Chain::new(&genesis));
     narrator.note("an embedded CKB chain that runs the real scripts under the real verification");
-    Ok((chain.clone(), chain, None))
+    Ok((chain.clone(), chain))
 }
 
 fn dev_key() -> [u8; 32] {

@@ -22,16 +22,17 @@ pub(super) fn at(out_point: &OutPoint, env: &Env, node: &Node<'_>) -> Result<Rep
     let position = usize::try_from(index).unwrap_or(usize::MAX);
     let (output, data) = tx.output_with_data(position).ok_or_else(unknown)?;
     let cell = ChannelCell::from_data(&data).map_err(|code| {
-        Problem::NotUnderstood(format!("the cell {name} is not a channel's: {code}"))
+        Problem::NotUnderstood(format!("the cell {name} is no channel cell: {code}"))
     })?;
     let setup = lookup::setup_in(&tx, &cell.id);
-    let clock = lookup::clock(&made.status, node.rpc)?;
+    let live = node.rpc.live_cell(out_point, View::Chain)?.is_some();
+    // What was spent waits for nothing.
+    let clock = lookup::clock(&made.status, node.rpc)?.filter(|_| live);
     let mut report =
         report(&cell, Some(output.capacity().unpack()), setup.as_ref(), clock.as_ref());
     report.fact("out_point", "out point", name.clone());
-    let live = node.rpc.live_cell(out_point, View::Chain)?.is_some();
     let standing =
-        if live { "live: this is where the channel stands" } else { "spent, or pending" };
+        if live { "live: this is where the channel stands" } else { "spent, or pending: history" };
     report.fact_as("live", "cell", standing, live);
     let kind = output.type_().to_opt().map(|script| script.calc_script_hash());
     if kind.is_none_or(|kind| kind.as_slice() != env.channel_type) {

@@ -87,12 +87,7 @@ pub(super) fn channel_cell(
     programs: &crate::programs::Programs,
     rpc: &dyn Rpc,
 ) -> Result<Option<OutPoint>, Problem> {
-    let key = SearchKey::lock(programs.vault_lock_script(id));
-    let kind = programs.channel_type_script();
-    // A channel has one cell and at most 16 vaults; others could send cells to its lock.
-    const ROWS: u32 = 100;
-    let rows = rpc.cells(&key, None, ROWS)?.rows;
-    let is_channel = |output: &CellOutput| output.type_().to_opt().as_ref() == Some(&kind);
-    let found = rows.into_iter().find(|row| is_channel(&row.cell.output));
-    Ok(found.map(|row| row.cell.out_point))
+    // By its type as well: others can send any number of cells to its lock.
+    let key = SearchKey::lock(programs.vault_lock_script(id)).and(programs.channel_type_script());
+    Ok(rpc.cells(&key, None, 1)?.rows.into_iter().next().map(|row| row.cell.out_point))
 }

@@ -192,8 +192,10 @@ impl Oracle {
     ) -> Result<(), Wrong> {
         let channel = self.channel(&old.id)?;
         let since = sketch.inputs[input].since;
+        let wait = since & (u64::MAX >> 8);
         let waited = since >> 56 == 0xc0
-            && since & (u64::MAX >> 8) >= channel.setup.params().challenge_secs();
+            && wait >= channel.setup.params().challenge_secs()
+            && wait <= 365 * 86_400;
         let stored = || -> Result<&State, Wrong> {
             let known = self.signed.iter().find(|state| state.hash() == old.digest);
             known.ok_or_else(|| Wrong("I3: a state nobody signed is paid".into()))
@@ -390,11 +392,14 @@ fn enter(channel: &Channel, dues: &[Due], book: &mut Book) {
         account.lends &= party.lends_fee;
         account.capacity += u128::from(due.capacity());
         let count = u128::try_from(due.tokens.len()).expect("few");
-        for (row, amount) in &due.tokens {
+        for (place, (row, amount)) in (0u128..).zip(&due.tokens) {
             let token = &channel.tokens[rows.iter().position(|at| at == row).expect("a token row")];
             let token: [u8; 32] = token.calc_script_hash().into();
             *account.tokens.entry(token).or_default() += amount;
-            *account.in_tokens.entry(token).or_default() += u128::from(due.reserve) / count;
+            // Equal parts; what does not divide goes to the first ones, a shannon each.
+            let reserve = u128::from(due.reserve);
+            let room = reserve / count + u128::from(place < reserve % count);
+            *account.in_tokens.entry(token).or_default() += room;
         }
     }
 }

@@ -156,8 +156,8 @@ impl Network {
         }
     }
 
-    /// Dials a peer once, in the background, and pins it as long as those that the owner named leave
-    /// room. A failure arrives in the inbox.
+    /// Dials a peer once, in the background, and pins it as long as those that the owner named
+    /// leave room. A failure arrives in the inbox.
     pub fn dial(&self, peer: PeerId, address: SocketAddr) -> io::Result<()> {
         self.shared.name(peer, Table::pin_dialled);
         let shared = self.shared.clone();

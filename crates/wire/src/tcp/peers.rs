@@ -16,7 +16,8 @@ use crate::{Incarnation, PeerId, Session, WINDOW_BYTES};
 pub const MAX_PEERS: usize = 2048;
 
 /// The most peers that are pinned at once; one more lets go of the one that was pinned longest ago,
-/// and of those that were only dialled first. Half of the table, so that the other half is there for whoever comes.
+/// but those that were only dialled go first. Half of the table, so that the other half is there
+/// for whoever comes.
 pub const MAX_PINS: usize = MAX_PEERS / 2;
 
 /// The sessions of all peers.

@@ -1,9 +1,9 @@
 //! Who holds a place for a connection, and who makes way when there is none.
 //!
-//! The invariant: what connected strangers hold never keeps our own dials from going out, nor a peer
-//! that the owner named from coming in. When places become few, and when a stranger finds none, the
-//! oldest one of the network that holds most of them goes, so that idle sockets push each other
-//! out, not others.
+//! The invariant: what connected strangers hold never keeps our own dials from going out, nor a
+//! peer that the owner named from coming in. When places become few, and when a stranger finds
+//! none, the oldest one of the network that holds most of them goes, so that idle sockets push each
+//! other out, not others.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, TcpStream};
@@ -168,8 +168,8 @@ impl<S: Close> Places<S> {
         self.taken.values().filter(|place| which(place)).count()
     }
 
-    /// Lets a connected stranger make way if fewer than [`MARGIN`] places are left. Those that leave
-    /// do not count: each call would send another one away until they are gone.
+    /// Lets a connected stranger make way if only [`MARGIN`] places are left, or fewer. Those that
+    /// leave do not count: each call would send another one away until they are gone.
     fn thin_out(&mut self) {
         let stays = |place: &Place<S>| !place.is(Standing::Leaving);
         let came = self.count(|place| place.from.is_some() && stays(place));

@@ -16,7 +16,7 @@ use perun_channel::codec::{Decode, Encode};
 use perun_channel::{Amount, ChannelId};
 use perun_protocol::{
     Body, Changes, Command, Config, Draft, Input, Machine, Memo, Message, OpeningId, Payment,
-    PaymentId, Sighting, Target, Time,
+    PaymentId, PhaseName, Sighting, Target, Time,
 };
 use perun_store::{Journal, Stream};
 use perun_wire::{PeerId, Receipt};
@@ -40,6 +40,8 @@ pub trait Post: Send {
     fn hang_up(&mut self, peer: PeerId);
     /// Strangers must not push out this peer: we have a channel with it.
     fn keep(&mut self, _: PeerId) {}
+    /// The last channel with this peer is over: it is one among strangers again.
+    fn release(&mut self, _: PeerId) {}
 }
 
 struct Seat {
@@ -53,6 +55,34 @@ struct Seat {
 impl Seat {
     const fn new(machine: Machine, peer: PeerId, growing: Growing) -> Self {
         Self { machine, peer, last_payment: PaymentId::new(0), growing }
+    }
+
+    /// Whether there is a channel on the ledger that is not settled. Before, an opening may still
+    /// come to nothing, and whoever asks for one has paid for nothing.
+    const fn is_living(&self) -> bool {
+        match self.machine.phase() {
+            PhaseName::Fresh
+            | PhaseName::Proposing
+            | PhaseName::Deciding
+            | PhaseName::Assembling
+            | PhaseName::Awaiting
+            | PhaseName::Checking
+            | PhaseName::Released
+            | PhaseName::Aborting
+            | PhaseName::Settled
+            | PhaseName::Over => false,
+            PhaseName::Open
+            | PhaseName::Updating
+            | PhaseName::CloseAsked
+            | PhaseName::Resizing
+            | PhaseName::ResizeReleased
+            | PhaseName::Frozen
+            | PhaseName::Closing
+            | PhaseName::Disputing
+            | PhaseName::Registered
+            | PhaseName::Concluding
+            | PhaseName::Unpaid => true,
+        }
     }
 }
 
@@ -115,6 +145,7 @@ impl House {
 
     /// Repeats what may not have happened before the process ended.
     pub fn restart(&mut self, now: Time) -> Result<(), NodeError> {
+        self.keep_all();
         self.shorten_all(now)?;
         self.feed_all(now, |_| Some(Input::Restart))?;
         self.finish_round(now)

@@ -376,6 +376,10 @@ impl Post for Wires {
         self.network.pin(peer);
     }
 
+    fn release(&mut self, peer: PeerId) {
+        self.network.unpin(peer);
+    }
+
     fn acknowledge(&mut self, peer: PeerId, receipt: Receipt) {
         self.network.acknowledge(peer, receipt);
     }

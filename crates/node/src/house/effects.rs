@@ -51,7 +51,6 @@ impl House {
             Effect::AbortOpen { assembly } => ledger.abort_open(&assembly),
             Effect::Watch(target) => {
                 let watched = ledger.watch(&target);
-                self.seats.get(&opening).into_iter().for_each(|seat| self.post.keep(seat.peer));
                 self.watched.insert(target.id, (opening, target));
                 watched
             }

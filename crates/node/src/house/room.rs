@@ -104,6 +104,22 @@ impl House {
         self.round.record(opening, journal::peer_entry(peer));
     }
 
+    /// Names the peer of a channel that began to live, or takes that back when no channel with it
+    /// lives any more. It says nothing to anybody, so it need not wait for the journal.
+    pub(super) fn keep_or_release(&mut self, peer: PeerId, lives: bool) {
+        if lives {
+            self.post.keep(peer);
+        } else if !self.seats.values().any(|seat| seat.peer == peer && seat.is_living()) {
+            self.post.release(peer);
+        }
+    }
+
+    /// Names the peers of all channels that live.
+    pub(super) fn keep_all(&mut self) {
+        let living = self.seats.values().filter(|seat| seat.is_living());
+        living.for_each(|seat| self.post.keep(seat.peer));
+    }
+
     /// Whether a message is for a channel that we have with this very peer, or asks for a new one.
     pub(super) fn admits(&mut self, peer: PeerId, message: &Message, bytes: usize) -> bool {
         if let Some(seat) = self.seats.get(&message.opening) {

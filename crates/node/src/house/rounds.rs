@@ -176,11 +176,16 @@ impl House {
     ) -> Result<(), Declined> {
         let Some(seat) = self.seats.get_mut(&opening) else { return Ok(()) };
         let step = seat.machine.step(now, input)?;
+        let (peer, lived) = (seat.peer, seat.is_living());
         for record in &step.records {
             seat.machine.apply(record);
             let entry = journal::record_entry(record);
             seat.growing.by(entry.len());
             self.round.record(opening, entry);
+        }
+        let lives = seat.is_living();
+        if lives != lived {
+            self.keep_or_release(peer, lives);
         }
         if !step.records.is_empty() {
             self.shorten(opening);

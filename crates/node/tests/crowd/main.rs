@@ -4,7 +4,9 @@ mod scene;
 
 use perun_channel::codec::Encode;
 use perun_node::{House, LedgerError, NodeError, NodeEvent, UserEvent};
-use perun_protocol::{Body, Command, DeclineReason, Event, Memo, Message, PhaseName, Record, Time};
+use perun_protocol::{
+    Body, Command, DeclineReason, Event, Memo, Message, PhaseName, Record, Standing, Time,
+};
 use perun_store::{Batch, StreamId};
 use scene::{Scene, name, peer, proposal, receipt};
 
@@ -275,6 +277,37 @@ fn strangers_do_not_take_the_users_places() {
     }
     let beyond = scene.open(&mut house, PLACES + OWN);
     assert!(matches!(beyond, Err(NodeError::TooManyChannels { .. })), "{beyond:?}");
+}
+
+/// Strangers must not push out those with whom there is a channel; who only ever asked for one, or
+/// whose channels are all settled, is a stranger too, or would take the place of the others.
+#[test]
+fn only_peers_of_living_channels_are_kept_from_being_pushed_out() {
+    let scene = Scene::default();
+    let kept = || scene.kept.lock().unwrap().iter().copied().collect::<Vec<_>>();
+    let [first, second] = [1, 2].map(|number| scene.release(number, peer(1)));
+    let aborted = scene.release(3, peer(3));
+    let (mut house, _) = scene.house().unwrap();
+    house.restart(Time::new(1_000)).unwrap();
+    assert_eq!((phase(&house, 3), kept()), (Some(PhaseName::Released), vec![]));
+    scene.see(&mut house, &aborted, Standing::Impossible);
+    assert_eq!((phase(&house, 3), kept()), (Some(PhaseName::Over), vec![]));
+    scene.see(&mut house, &first, Standing::Open);
+    scene.see(&mut house, &second, Standing::Open);
+    assert_eq!((phase(&house, 2), kept()), (Some(PhaseName::Open), vec![peer(1)]));
+    scene.see(&mut house, &first, Standing::Closed { state: first.clone() });
+    assert_eq!((phase(&house, 1), kept()), (Some(PhaseName::Settled), vec![peer(1)]));
+    drop(house);
+    scene.kept.lock().unwrap().clear();
+    let (mut house, _) = scene.house().unwrap();
+    house.restart(Time::new(1_000)).unwrap();
+    assert_eq!(kept(), [peer(1)], "of the one that still lives");
+    scene.see(&mut house, &second, Standing::Closed { state: second.clone() });
+    assert_eq!((phase(&house, 2), kept()), (Some(PhaseName::Settled), vec![]));
+    drop(house);
+    let (mut house, _) = scene.house().unwrap();
+    house.restart(Time::new(1_000)).unwrap();
+    assert_eq!(kept(), []);
 }
 
 fn phase(house: &House, number: u32) -> Option<PhaseName> {

@@ -1,19 +1,19 @@
 //! A house on a disk in memory, whose peers say what the story says, and whose ledger is away.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 
 use perun_channel::codec::{Decode, Encode};
-use perun_channel::{Address, Allocation, Amount, Asset, Participant, State};
+use perun_channel::{Address, Allocation, Amount, Asset, Params, Participant, State};
 use perun_node::{
     House, Ledger, LedgerError, NodeError, NodeEvent, OpenRequest, Post, SessionKey, Signer,
 };
 use perun_protocol::{
     Agreed, Assembly, Body, Changes, Config, DeclineReason, LedgerBytes, LedgerTime, Message,
-    OpeningId, Plan, Sighting, Slot, Target, Terms, Witness,
+    OpeningId, Plan, Record, Sighting, Slot, Standing, Target, Terms, Time, TransactionId, Witness,
 };
-use perun_store::{Durability, MemoryDisk, OpenMode, Opened};
+use perun_store::{Batch, Durability, MemoryDisk, OpenMode, Opened, StreamId};
 use perun_wire::{Event, Expect, Handshake, Identity, Incarnation, PeerId, Receipt, Session};
 
 /// What the house has sent, by peer.
@@ -21,15 +21,24 @@ type Letters = Arc<Mutex<Vec<(PeerId, Message)>>>;
 type Troubles = Arc<Mutex<VecDeque<LedgerError>>>;
 
 /// A post that delivers to the story.
-struct Letterbox(Letters);
+struct Letterbox {
+    letters: Letters,
+    kept: Arc<Mutex<BTreeSet<PeerId>>>,
+}
 
 impl Post for Letterbox {
     fn send(&mut self, peer: PeerId, payload: &[u8]) -> bool {
-        self.0.lock().unwrap().push((peer, Message::from_bytes(payload).unwrap()));
+        self.letters.lock().unwrap().push((peer, Message::from_bytes(payload).unwrap()));
         true
     }
     fn acknowledge(&mut self, _: PeerId, _: Receipt) {}
     fn hang_up(&mut self, _: PeerId) {}
+    fn keep(&mut self, peer: PeerId) {
+        self.kept.lock().unwrap().insert(peer);
+    }
+    fn release(&mut self, peer: PeerId) {
+        self.kept.lock().unwrap().remove(&peer);
+    }
 }
 
 /// A ledger that is never there, but for offers of this many bytes, if any.
@@ -38,6 +47,7 @@ struct Nothing {
     /// How many offers it was to take back.
     released: Arc<Mutex<usize>>,
     troubles: Troubles,
+    sightings: Arc<Mutex<Vec<Sighting>>>,
 }
 
 fn no<T>() -> Result<T, LedgerError> {
@@ -130,7 +140,8 @@ impl Ledger for Nothing {
         no()
     }
     fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {
-        self.troubles.lock().unwrap().pop_front().map_or(Ok(Vec::new()), Err)
+        let sightings = || Ok(self.sightings.lock().unwrap().split_off(0));
+        self.troubles.lock().unwrap().pop_front().map_or_else(sightings, Err)
     }
     fn clock(&mut self) -> Result<LedgerTime, LedgerError> {
         Ok(LedgerTime::new(1))
@@ -188,6 +199,10 @@ pub(crate) struct Scene {
     pub(crate) released: Arc<Mutex<usize>>,
     /// What the ledger says when it is asked how channels stand, before it has nothing to say.
     pub(crate) troubles: Troubles,
+    /// What it sees when it is asked the next time.
+    pub(crate) sightings: Arc<Mutex<Vec<Sighting>>>,
+    /// The peers that strangers must not push out.
+    pub(crate) kept: Arc<Mutex<BTreeSet<PeerId>>>,
 }
 
 impl Scene {
@@ -213,11 +228,53 @@ impl Scene {
                 offers: self.offers,
                 released: self.released.clone(),
                 troubles: self.troubles.clone(),
+                sightings: self.sightings.clone(),
             }),
-            Box::new(Letterbox(self.letters.clone())),
+            Box::new(Letterbox { letters: self.letters.clone(), kept: self.kept.clone() }),
             events,
         )?;
         Ok((house, heard))
+    }
+
+    /// Leaves in the journal an opening by a peer to which the house has released its part, as
+    /// before it was started again. Returns the first state of the channel to be.
+    pub(crate) fn release(&self, number: u32, peer: PeerId) -> State {
+        let message = Message::from_bytes(&proposal(number, 0, 0)).unwrap();
+        let Body::Propose { terms, contribution } = message.body else { panic!("no proposal") };
+        let ours = SessionKey::from_secret([9; 32]).unwrap().address();
+        let participant = Participant::new(ours, Vec::new()).unwrap();
+        let people = vec![terms.proposer.clone(), participant.clone()];
+        let params = Params::new(terms.challenge_secs, *name(number).as_bytes(), people).unwrap();
+        let initial = State::initial(params.id(), terms.outcome.clone());
+        let assembly = Assembly {
+            params,
+            setup: LedgerBytes::default(),
+            initial: initial.clone(),
+            transaction: TransactionId::new([3; 32]),
+            abort: LedgerBytes::default(),
+            consent: None,
+        };
+        let (deadline, part) = (Time::new(2_000), contribution.clone());
+        let records = [
+            Record::ProposalReceived { terms, contribution, deadline },
+            Record::Accepted { participant, contribution: part, deadline },
+            Record::Assembled { assembly, deadline },
+            Record::Released { deadline },
+        ];
+        let stream = StreamId(*name(number).as_bytes());
+        let batch = Batch::new().record(stream, [vec![0], peer.0.to_vec()].concat());
+        let batch = records.iter().fold(batch, |batch, record| {
+            batch.record(stream, [vec![1], record.to_bytes()].concat())
+        });
+        let _ = self.opened().journal.commit(batch, ()).unwrap();
+        initial
+    }
+
+    /// The ledger sees that a channel stands like this.
+    pub(crate) fn see(&self, house: &mut House, channel: &State, standing: Standing) {
+        let sighting = Sighting { channel: *channel.id(), standing, confirmed: true };
+        self.sightings.lock().unwrap().push(sighting);
+        house.sync_ledger(Time::new(1_000)).unwrap();
     }
 
     /// Asks for a channel with somebody.
@@ -225,7 +282,7 @@ impl Scene {
         let balances = vec![vec![Amount::new(1), Amount::new(0)]];
         let outcome = Allocation::new(vec![Asset::ckb(1)], balances, Vec::new()).unwrap();
         let request = OpenRequest { challenge_secs: 3_600, outcome };
-        house.open(perun_protocol::Time::new(1_000), name(number), peer(number), &request)
+        house.open(Time::new(1_000), name(number), peer(number), &request)
     }
 
     /// Why the house declined, in order.

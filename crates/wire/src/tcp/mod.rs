@@ -144,13 +144,22 @@ impl Network {
     /// Names a peer that matters, connected or not: strangers never push out its session nor its
     /// connection. The last [`MAX_PINS`] that were named count.
     pub fn pin(&self, peer: PeerId) {
-        lock(&self.shared.peers).pin(peer);
-        lock(&self.shared.places).name(peer);
+        self.shared.name(peer, Table::pin);
     }
 
-    /// Dials a peer once, in the background, and pins it. A failure arrives in the inbox.
+    /// Takes back [`Network::pin`]: from now on the peer is one among strangers, unless we dialled
+    /// it.
+    pub fn unpin(&self, peer: PeerId) {
+        let mut places = lock(&self.shared.places);
+        if lock(&self.shared.peers).unpin(peer) {
+            places.unname(peer);
+        }
+    }
+
+    /// Dials a peer once, in the background, and pins it as long as those that the owner named
+    /// leave room. A failure arrives in the inbox.
     pub fn dial(&self, peer: PeerId, address: SocketAddr) -> io::Result<()> {
-        self.pin(peer);
+        self.shared.name(peer, Table::pin_dialled);
         let shared = self.shared.clone();
         self.shared.spawn("perun-dial", move || {
             if let Err(reason) = dial_once(&shared, peer, address) {
@@ -271,6 +280,14 @@ impl Shared {
         let mut places = lock(&self.places);
         let named = lock(&self.peers).is_pinned(peer);
         places.greeted(place, peer, named)
+    }
+
+    /// Pins a peer; whom that was one too many for is a stranger again.
+    fn name(&self, peer: PeerId, pin: impl FnOnce(&mut Table, PeerId) -> Option<PeerId>) {
+        let mut places = lock(&self.places);
+        let excess = pin(&mut lock(&self.peers), peer);
+        places.name(peer);
+        excess.into_iter().for_each(|other| places.unname(other));
     }
 
     fn leave(&self, place: u64) {

@@ -15,18 +15,29 @@ use crate::{Incarnation, PeerId, Session, WINDOW_BYTES};
 /// come and go keep their place; each may hold a window and an inbox, so not without end.
 pub const MAX_PEERS: usize = 2048;
 
-/// The most peers that are pinned at once; one more lets go of the one that was pinned longest ago.
-/// Half of the table, so that the other half is there for whoever comes.
+/// The most peers that are pinned at once; one more lets go of the one that was pinned longest ago,
+/// but those that were only dialled go first. Half of the table, so that the other half is there
+/// for whoever comes.
 pub const MAX_PINS: usize = MAX_PEERS / 2;
 
 /// The sessions of all peers.
 #[derive(Default)]
 pub(super) struct Table {
     sessions: BTreeMap<PeerId, Seat>,
-    /// When each was pinned.
-    pins: BTreeMap<PeerId, u64>,
+    pins: BTreeMap<PeerId, Pin>,
     /// Rises with every use, and so orders them.
     uses: u64,
+}
+
+/// Why a peer is pinned, and since when. Ordered by who is to be let go first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Pin {
+    /// The owner said so; otherwise it was only dialled.
+    named: bool,
+    /// The last time that either happened.
+    at: u64,
+    /// It was dialled, which stays true when the owner no longer names it.
+    dialled: bool,
 }
 
 struct Seat {
@@ -59,14 +70,36 @@ impl Table {
         Some(peer)
     }
 
-    /// Keeps the session with this peer, from now on or once there is one.
-    pub(super) fn pin(&mut self, id: PeerId) {
-        let pinned = self.next_use();
-        self.pins.insert(id, pinned);
-        if self.pins.len() > MAX_PINS {
-            let oldest = self.pins.iter().min_by_key(|(_, pinned)| **pinned).map(|(id, _)| *id);
-            oldest.map(|id| self.pins.remove(&id));
+    /// Keeps the session with this peer, from now on or once there is one. Returns whom that was
+    /// one too many for.
+    pub(super) fn pin(&mut self, id: PeerId) -> Option<PeerId> {
+        self.pin_as(id, |pin| pin.named = true)
+    }
+
+    /// The same, until too many others are pinned.
+    pub(super) fn pin_dialled(&mut self, id: PeerId) -> Option<PeerId> {
+        self.pin_as(id, |pin| pin.dialled = true)
+    }
+
+    fn pin_as(&mut self, id: PeerId, mark: impl FnOnce(&mut Pin)) -> Option<PeerId> {
+        let at = self.next_use();
+        let pin = self.pins.entry(id).or_insert(Pin { named: false, at, dialled: false });
+        pin.at = at;
+        mark(pin);
+        let first = || self.pins.iter().min_by_key(|(_, pin)| **pin).map(|(id, _)| *id);
+        let excess = (self.pins.len() > MAX_PINS).then(first).flatten()?;
+        self.pins.remove(&excess);
+        Some(excess)
+    }
+
+    /// Takes back [`Table::pin`]; true if the peer is not pinned any more.
+    pub(super) fn unpin(&mut self, id: PeerId) -> bool {
+        let Some(pin) = self.pins.get_mut(&id) else { return false };
+        pin.named = false;
+        if !pin.dialled {
+            self.pins.remove(&id);
         }
+        !self.is_pinned(id)
     }
 
     pub(super) fn is_pinned(&self, id: PeerId) -> bool {
@@ -232,11 +265,36 @@ mod tests {
     #[test]
     fn pins_are_limited_and_the_oldest_goes() {
         let mut table = Table::default();
-        (0..MAX_PINS).for_each(|number| table.pin(id(number)));
-        table.pin(id(0));
-        table.pin(id(MAX_PINS));
+        assert!((0..MAX_PINS).all(|number| table.pin(id(number)).is_none()));
+        assert_eq!(table.pin(id(0)), None);
+        assert_eq!(table.pin(id(MAX_PINS)), Some(id(1)));
         assert!(table.is_pinned(id(0)), "pinned again since");
         assert!(!table.is_pinned(id(1)));
         assert_eq!(table.pins.len(), MAX_PINS);
+    }
+
+    #[test]
+    fn peers_that_were_only_dialled_are_let_go_before_those_that_the_owner_named() {
+        let mut table = Table::default();
+        table.pin(id(0));
+        assert!((1..MAX_PINS).all(|number| table.pin_dialled(id(number)).is_none()));
+        assert_eq!(table.pin_dialled(id(MAX_PINS)), Some(id(1)));
+        assert!(table.is_pinned(id(0)), "the oldest, but named");
+    }
+
+    #[test]
+    fn former_peers_do_not_push_out_the_pins_of_others() {
+        let mut table = Table::default();
+        table.pin(id(0));
+        for number in 1..3 * MAX_PINS {
+            assert_eq!(table.pin(id(number)), None);
+            assert!(table.unpin(id(number)));
+        }
+        assert!(table.is_pinned(id(0)));
+        assert_eq!(table.pins.len(), 1);
+        table.pin_dialled(id(0));
+        assert!(!table.unpin(id(0)), "we dialled it");
+        assert!(table.is_pinned(id(0)));
+        assert!(!table.unpin(id(1)), "it was not pinned");
     }
 }

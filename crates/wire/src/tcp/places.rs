@@ -1,8 +1,9 @@
 //! Who holds a place for a connection, and who makes way when there is none.
 //!
-//! The invariant: what strangers hold never keeps our own dials from going out, nor a peer that the
-//! owner named from coming in. A stranger that finds no room takes the place of the oldest one of
-//! the network that holds most of them, so that idle sockets push each other out, not others.
+//! The invariant: what connected strangers hold never keeps our own dials from going out, nor a
+//! peer that the owner named from coming in. When places become few, and when a stranger finds
+//! none, the oldest one of the network that holds most of them goes, so that idle sockets push each
+//! other out, not others.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, TcpStream};
@@ -25,6 +26,11 @@ pub const MAX_DIALS: usize = 64;
 
 /// The most connections that others began, with those in their handshake.
 const MAX_INCOMING: usize = MAX_CONNECTIONS - MAX_DIALS;
+
+/// How many places connected strangers leave free. Who comes is a stranger until its handshake is
+/// over, so there must be a place before anybody knows who it is for; and those who make way need
+/// a moment to be gone.
+const MARGIN: usize = 32;
 
 /// The most connected peers that came by themselves and that the owner did not name: half of all,
 /// so that named ones find room beside them.
@@ -61,8 +67,8 @@ enum Standing {
     Greeting,
     /// Connected to a peer that came by itself.
     Stranger(PeerId),
-    /// Connected to a peer that the owner named.
-    Named,
+    /// Connected to a peer that the owner named, or that we dialled.
+    Named(PeerId),
     /// Closed to make room; its threads are on their way out and still count.
     Leaving,
 }
@@ -76,6 +82,7 @@ impl<S> Default for Places<S> {
 impl<S: Close> Places<S> {
     /// A place for a dial of ours, if there is one.
     pub(super) fn dialled(&mut self, socket: S) -> Option<u64> {
+        self.thin_out();
         let dials = |place: &Place<S>| place.from.is_none() && place.is(Standing::Greeting);
         let room = self.taken.len() < MAX_CONNECTIONS && self.count(dials) < MAX_DIALS;
         room.then(|| self.take(socket, None))
@@ -83,6 +90,7 @@ impl<S: Close> Places<S> {
 
     /// A place for a socket that came from this address, if there is one or another makes way.
     pub(super) fn accepted(&mut self, socket: S, from: IpAddr) -> Option<u64> {
+        self.thin_out();
         let from = network_of(from);
         // Those that leave hold places until they are gone, or a flood would pile up threads.
         let came = self.count(|place| place.from.is_some());
@@ -104,12 +112,15 @@ impl<S: Close> Places<S> {
         let greeting = self.taken.get(&key).filter(|place| place.is(Standing::Greeting));
         let Some(came) = greeting.map(|place| place.from.is_some()) else { return false };
         let stranger = came && !named;
-        let strange = |place: &Place<S>| matches!(place.standing, Standing::Stranger(_));
-        if stranger && self.count(strange) >= MAX_STRANGERS {
-            self.make_way(strange);
+        if stranger && self.count(Place::is_strange) >= MAX_STRANGERS {
+            self.make_way(Place::is_strange);
+        } else {
+            // It found a place perhaps when nobody could make way for it.
+            self.thin_out();
         }
         if let Some(place) = self.taken.get_mut(&key) {
-            place.standing = if stranger { Standing::Stranger(peer) } else { Standing::Named };
+            let standing = if stranger { Standing::Stranger } else { Standing::Named };
+            place.standing = standing(peer);
         }
         true
     }
@@ -117,7 +128,19 @@ impl<S: Close> Places<S> {
     /// The owner named a peer that may be connected already.
     pub(super) fn name(&mut self, peer: PeerId) {
         for place in self.taken.values_mut().filter(|place| place.is(Standing::Stranger(peer))) {
-            place.standing = Standing::Named;
+            place.standing = Standing::Named(peer);
+        }
+    }
+
+    /// The owner no longer names a peer that may be connected: if it came by itself, it is a
+    /// stranger again, and must not be one too many.
+    pub(super) fn unname(&mut self, peer: PeerId) {
+        let named = |place: &&mut Place<S>| place.from.is_some() && place.is(Standing::Named(peer));
+        for place in self.taken.values_mut().filter(named) {
+            place.standing = Standing::Stranger(peer);
+        }
+        if self.count(Place::is_strange) > MAX_STRANGERS {
+            self.make_way(Place::is_strange);
         }
     }
 
@@ -145,6 +168,17 @@ impl<S: Close> Places<S> {
         self.taken.values().filter(|place| which(place)).count()
     }
 
+    /// Lets a connected stranger make way if only [`MARGIN`] places are left, or fewer. Those that
+    /// leave do not count: each call would send another one away until they are gone.
+    fn thin_out(&mut self) {
+        let stays = |place: &Place<S>| !place.is(Standing::Leaving);
+        let came = self.count(|place| place.from.is_some() && stays(place));
+        let few = |taken: usize, most: usize| taken.saturating_add(MARGIN) >= most;
+        if few(came, MAX_INCOMING) || few(self.count(stays), MAX_CONNECTIONS) {
+            self.make_way(Place::is_strange);
+        }
+    }
+
     /// Closes the oldest of these that came from the network with most of them.
     fn make_way(&mut self, which: impl Fn(&Place<S>) -> bool) {
         let mut crowds: BTreeMap<Option<IpAddr>, (usize, u64)> = BTreeMap::new();
@@ -163,6 +197,10 @@ impl<S: Close> Places<S> {
 impl<S> Place<S> {
     fn is(&self, standing: Standing) -> bool {
         self.standing == standing
+    }
+
+    const fn is_strange(&self) -> bool {
+        matches!(self.standing, Standing::Stranger(_))
     }
 }
 
@@ -211,6 +249,23 @@ mod tests {
             (places.accepted(socket.clone(), address(host)).unwrap(), socket)
         };
         (0..count).map(come).collect()
+    }
+
+    /// So many connected strangers from this host.
+    fn strangers(places: &mut Places<Fake>, host: u8, count: usize) -> Vec<(u64, Fake)> {
+        let come = |_| {
+            let one = crowd(places, host, 1).remove(0);
+            assert!(places.greeted(one.0, PeerId([1; 32]), false));
+            one
+        };
+        (0..count).map(come).collect()
+    }
+
+    /// Those that were told to go are gone.
+    fn let_leave(places: &mut Places<Fake>) -> usize {
+        let before = places.len();
+        places.taken.retain(|_, place| !place.is(Standing::Leaving));
+        before - places.len()
     }
 
     fn closed(crowd: &[(u64, Fake)]) -> usize {
@@ -310,5 +365,79 @@ mod tests {
         assert!(strangers[1].1.is_closed(), "the oldest that is not named");
         // One that is leaving holds its place until its threads are gone.
         assert_eq!(places.len(), MAX_STRANGERS + named + 1);
+    }
+
+    #[test]
+    fn named_peers_find_places_whatever_strangers_hold() {
+        const PEERS: usize = MAX_INCOMING - MAX_HANDSHAKES;
+        let mut places = Places::default();
+        let idle = strangers(&mut places, 1, MAX_STRANGERS);
+        // Two hosts keep the handshakes full, with sockets that say nothing.
+        (2..=3).for_each(|host| drop(crowd(&mut places, host, MAX_HANDSHAKES_PER_ADDRESS)));
+        for number in 0..PEERS {
+            let [high, low] = u16::try_from(number).unwrap().to_be_bytes();
+            let from = IpAddr::V4(Ipv4Addr::new(10, 1, high, low));
+            let key = places.accepted(Fake::default(), from);
+            let key = key.unwrap_or_else(|| panic!("peer {number} finds no place"));
+            assert!(places.greeted(key, PeerId([9; 32]), true));
+            // Whatever makes way is gone at once, and another silent socket comes instead.
+            for _ in 0..let_leave(&mut places) {
+                let _ = places.accepted(Fake::default(), address(2));
+            }
+            let_leave(&mut places);
+        }
+        assert_eq!(closed(&idle), idle.len());
+        assert_eq!(places.count(|place| place.is(Standing::Named(PeerId([9; 32])))), PEERS);
+    }
+
+    #[test]
+    fn our_dials_find_places_beside_strangers_however_many_there_are() {
+        const DIALS: usize = MAX_CONNECTIONS - MARGIN;
+        let mut places = Places::default();
+        let idle = strangers(&mut places, 1, MAX_STRANGERS);
+        for number in 0..DIALS {
+            let key = places.dialled(Fake::default());
+            let key = key.unwrap_or_else(|| panic!("dial {number} finds no place"));
+            assert!(places.greeted(key, PeerId([9; 32]), false));
+            let_leave(&mut places);
+        }
+        assert_eq!(closed(&idle), idle.len());
+    }
+
+    #[test]
+    fn strangers_that_are_slow_to_leave_do_not_send_all_others_away() {
+        let mut places = Places::default();
+        let idle = strangers(&mut places, 1, MAX_STRANGERS);
+        let mut came = 0_usize;
+        while let Some(key) = places.accepted(Fake::default(), address(2)) {
+            assert!(places.greeted(key, PeerId([9; 32]), true));
+            came += 1;
+        }
+        assert_eq!((came, closed(&idle)), (MAX_INCOMING - MAX_STRANGERS, MARGIN + 1));
+        assert!((0..1_000).all(|_| places.accepted(Fake::default(), address(2)).is_none()));
+        assert_eq!(closed(&idle), MARGIN + 1, "enough are on their way out");
+        let_leave(&mut places);
+        assert!(places.accepted(Fake::default(), address(2)).is_some());
+    }
+
+    #[test]
+    fn a_peer_that_is_no_longer_named_makes_way_like_any_stranger() {
+        let mut places = Places::default();
+        let (one, other) = (PeerId([7; 32]), PeerId([8; 32]));
+        let came = crowd(&mut places, 1, 2);
+        assert!(places.greeted(came[0].0, one, true) && places.greeted(came[1].0, other, true));
+        let dial = places.dialled(Fake::default()).unwrap();
+        assert!(places.greeted(dial, one, false));
+        let idle = strangers(&mut places, 2, MAX_STRANGERS - 1);
+        places.unname(one);
+        assert_eq!((closed(&came), closed(&idle)), (0, 0), "there is room for it");
+        places.unname(other);
+        assert_eq!((closed(&came), closed(&idle)), (0, 1), "one too many");
+        for _ in 0..MAX_STRANGERS {
+            let_leave(&mut places);
+            strangers(&mut places, 1, 1);
+        }
+        assert_eq!(closed(&came), 2);
+        assert!(places.taken.contains_key(&dial), "what we dialled stays");
     }
 }

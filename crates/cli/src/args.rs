@@ -42,8 +42,9 @@ pub(crate) struct Demo {
     /// Tell the story as one JSON object per line.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Use the CKB node at this address: `perun devnet`, or a dev chain with the RPC modules Indexer
-    /// and IntegrationTest and a block assembler, as `scripts/setup-ckb-node.sh start` runs one.
+    /// Use the CKB node at this address: `perun devnet`, or a dev chain with the RPC modules
+    /// Indexer and IntegrationTest and a block assembler, as `scripts/setup-ckb-node.sh start`
+    /// runs one.
     #[arg(long, value_name = "URL", conflicts_with = "real_node")]
     pub(crate) ckb_rpc: Option<String>,
     /// Start a real CKB node and use it, instead of the chain inside this process.

@@ -36,8 +36,8 @@ pub enum Problem {
     /// The node knows nothing of that name.
     #[error(
         "the CKB node at {url} does not know {what}; nothing was sent or changed; if it is a \
-         channel's id, the channel may have ended; else check that the node is on the right chain and has \
-         caught up with it"
+         channel's id, the channel may have ended; else check that the node is on the right chain \
+         and has caught up with it"
     )]
     Unknown {
         /// The node.

@@ -115,16 +115,20 @@ fn cell_text() -> Vec<u8> {
     perun_cli::text::hex::full(&cell.to_data()).into_bytes()
 }
 
-/// A chain that is stopped when the test ends, however it ends.
-struct Devnet {
+/// A program that is stopped when the test ends, however it ends.
+struct Running {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
-impl Devnet {
-    fn start(arguments: &[&str]) -> Self {
+impl Running {
+    fn devnet(arguments: &[&str]) -> Self {
         let listen = ["devnet", "--listen", "127.0.0.1:0"];
-        let mut command = perun(&[&listen, arguments].concat());
+        Self::start(&[&listen, arguments].concat())
+    }
+
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = perun(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
@@ -132,7 +136,7 @@ impl Devnet {
 
     fn line_with(&mut self, part: &str) -> String {
         loop {
-            let line = self.lines.next().expect("the chain ended").unwrap();
+            let line = self.lines.next().expect("the program ended").unwrap();
             if line.contains(part) {
                 return line;
             }
@@ -147,7 +151,7 @@ impl Devnet {
     }
 }
 
-impl Drop for Devnet {
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -156,7 +160,7 @@ impl Drop for Devnet {
 
 #[test]
 fn a_chain_serves_tells_of_blocks_with_transactions_and_stops_cleanly() {
-    let mut devnet = Devnet::start(&["--instant"]);
+    let mut devnet = Running::devnet(&["--instant"]);
     let line = devnet.line_with("RPC");
     let url = line.split_whitespace().last().unwrap().to_owned();
     let rpc = HttpRpc::new(&url).unwrap();
@@ -178,7 +182,7 @@ fn a_chain_serves_tells_of_blocks_with_transactions_and_stops_cleanly() {
 
 #[test]
 fn programs_read_the_chain_as_json_lines() {
-    let mut devnet = Devnet::start(&["--json", "--block-interval", "1"]);
+    let mut devnet = Running::devnet(&["--json", "--block-interval", "1"]);
     let opening: serde_json::Value = serde_json::from_str(&devnet.line_with("rpc")).unwrap();
     let rpc = HttpRpc::new(opening["rpc"].as_str().unwrap()).unwrap();
     let genesis = Programs::built_in().genesis().unwrap();
@@ -192,4 +196,22 @@ fn programs_read_the_chain_as_json_lines() {
     assert_eq!(block["transactions"][0]["hash"], hash);
     assert_eq!(devnet.interrupt(), Some(0));
     assert!(devnet.line_with("stopped").starts_with('{'));
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let mut demo = Running::start(&["demo"]);
+    // Two people with folders of their own are there by now.
+    demo.line_with("open");
+    demo.line_with("of 2000");
+    let id = demo.child.id();
+    let folders = || {
+        let mark = format!("perun-demo-{id}-");
+        let entries = std::fs::read_dir(std::env::temp_dir()).unwrap();
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter(|name| name.starts_with(&mark)).count()
+    };
+    assert_eq!(folders(), 2);
+    assert_eq!(demo.interrupt(), Some(5));
+    assert_eq!(folders(), 0);
 }

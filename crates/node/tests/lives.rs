@@ -93,6 +93,10 @@ fn what_an_update_costs_in_the_journal_is_given_back() {
             received.iter().all(|payments| payments.len() == 10 * round)
         });
     }
+    // The last answer may still be on its way back.
+    pair.wait("the last answer", |pair| {
+        [&pair.alice, &pair.bob].iter().all(|party| party.phase(opening) == PhaseName::Open)
+    });
     let states = [pair.alice.balances(opening), pair.bob.balances(opening)];
     for party in [&mut pair.alice, &mut pair.bob] {
         party.node = None;

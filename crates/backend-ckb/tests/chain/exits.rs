@@ -29,7 +29,7 @@ fn pay(opened: &OpenedChannel, from: &State, row: usize, amount: u128) -> State 
 }
 
 #[test]
-fn a_channel_of_coins_opens_in_one_transaction_and_closes_at_once() {
+fn w24_a_channel_of_coins_locks_222_ckb_opens_in_one_transaction_and_closes_at_once() {
     let world = World::new();
     let (alice, bob) = (world.person(1), world.person(2));
     let before = holdings(&world, &[&alice, &bob]);

@@ -12,7 +12,7 @@
 //! | W10 rows of other ledgers | `w10`: carried and summed, never paid |
 //! | W19 permissionless actions | every healthy transaction is submitted by a stranger |
 //! | W20 batching, W36 defence in one place | tests named after them in this crate |
-//! | W24 size of cells | `CHANNEL_DATA_LENGTH`, and the cost tables |
+//! | W24 size of cells | `w24` in `perun-backend-ckb`, and the cost tables |
 //! | W31 flags that default to true | `w31`: integers, one spelling; W33 DER likewise |
 //! | W20, W25–W27, W35 the client | `w20` to `w35` in `perun-backend-ckb` and `perun-protocol` |
 //! | W29 encoders that disagree | `w29` in `perun-channel`: the vectors |

@@ -237,7 +237,7 @@ impl HttpRpc {
         self.poll("the block template did not follow the tip", || {
             let template: Value =
                 self.transport.call_for(Length::Block, "get_block_template", &json!([]))?;
-            let plan: Plan = serde_json::from_value(template.clone())
+            let plan = Plan::deserialize(&template)
                 .map_err(|error| RpcError::Reply(format!("get_block_template: {error}")))?;
             let tip = self.tip_header()?.hash();
             if plan.parent_hash.as_bytes() != tip.as_slice() {

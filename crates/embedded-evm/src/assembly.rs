@@ -9,7 +9,7 @@ use crate::pool::Entry;
 use crate::state::State;
 use crate::world::{View, World, randomness};
 use alloy_consensus::proofs::{calculate_receipt_root, calculate_transaction_root};
-use alloy_consensus::{Header, Receipt, ReceiptEnvelope, Sealed, Transaction, Typed2718};
+use alloy_consensus::{Header, Receipt, ReceiptEnvelope, Sealed, Transaction};
 use alloy_primitives::{Address, B256, Bloom};
 use revm::context::result::ExecutionResult;
 use std::collections::BTreeMap;
@@ -34,10 +34,10 @@ pub(crate) fn assemble(state: &State, timestamp: u64) -> Assembled {
         mix_hash: randomness(parent.header.hash(), state.branch),
         ..empty_header(&state.options)
     };
-    let view = state.ledger.view_at(parent.header.number).unwrap_or_else(|| View {
-        world: state.ledger.world().clone(),
-        hashes: Arc::from([]),
-    });
+    let view = state
+        .ledger
+        .view_at(parent.header.number)
+        .unwrap_or_else(|| View { world: state.ledger.world().clone(), hashes: Arc::from([]) });
     let block = Block { header: Sealed::new(header), transactions: Vec::new(), done: Vec::new() };
     let mut builder = Builder { block, view, gas_used: 0, logs: 0, hopeless: Vec::new() };
     builder.fill(state);
@@ -68,10 +68,8 @@ impl Builder {
         let worth = |entry: &Entry| {
             Some((entry.tx.effective_tip_per_gas(base_fee)?, std::cmp::Reverse(entry.arrival)))
         };
-        while let Some((_, sender)) = next
-            .iter()
-            .filter_map(|(sender, entry)| Some((worth(entry)?, *sender)))
-            .max()
+        while let Some((_, sender)) =
+            next.iter().filter_map(|(sender, entry)| Some((worth(entry)?, *sender))).max()
         {
             let Some(entry) = next.remove(&sender) else { return };
             let left = self.block.header.gas_limit.saturating_sub(self.gas_used);
@@ -105,8 +103,7 @@ impl Builder {
         let logs = if status { done.result.into_logs() } else { Vec::new() };
         let first_log = self.logs;
         self.logs = self.logs.saturating_add(logs.len() as u64);
-        let receipt =
-            Receipt { status: status.into(), cumulative_gas_used: self.gas_used, logs };
+        let receipt = Receipt { status: status.into(), cumulative_gas_used: self.gas_used, logs };
         let receipt = ReceiptEnvelope::from_typed(entry.tx.tx_type(), receipt);
         self.block.done.push(Done { receipt, gas_used, contract, first_log });
         self.block.transactions.push(entry.tx.clone());
@@ -121,9 +118,8 @@ impl Builder {
         header.transactions_root = calculate_transaction_root(&envelopes);
         let receipts: Vec<_> = self.block.done.iter().map(|done| &done.receipt).collect();
         header.receipts_root = calculate_receipt_root(&receipts);
-        header.logs_bloom = receipts.iter().fold(Bloom::ZERO, |sum, receipt| {
-            sum | *receipt.logs_bloom()
-        });
+        header.logs_bloom =
+            receipts.iter().fold(Bloom::ZERO, |sum, receipt| sum | *receipt.logs_bloom());
         self.block.header = Sealed::new(header);
         Assembled { block: self.block, world: self.view.world, hopeless: self.hopeless }
     }

@@ -99,8 +99,8 @@ fn alone(state: &State, tx: &Recovered<TxEnvelope>) -> Result<(), Refusal> {
         let detail = format!("maxPriorityFeePerGas: {tip}, maxFeePerGas: {fee}");
         return Err(Refusal::refused(format!("{what}: {detail}")));
     }
-    let least = GasParams::new_spec(state.options.hardfork.spec())
-        .initial_tx_gas_for_tx(tx_env(tx), None);
+    let least =
+        GasParams::new_spec(state.options.hardfork.spec()).initial_tx_gas_for_tx(tx_env(tx), None);
     let (intrinsic, floor) = (least.initial_regular_gas, least.floor_gas);
     if gas < intrinsic {
         let what = format!("intrinsic gas too low: gas {gas}, minimum needed {intrinsic}");

@@ -86,7 +86,9 @@ impl Rules {
         }
         match execute(self.relaxed(), block, view, tx) {
             Ok(done) => Ok(done.result),
-            Err(EVMError::Transaction(invalid)) => Err(Refusal::refused(invalid_text(&caller, &invalid))),
+            Err(EVMError::Transaction(invalid)) => {
+                Err(Refusal::refused(invalid_text(&caller, &invalid)))
+            }
             Err(other) => Err(Refusal::refused(other.to_string())),
         }
     }

@@ -49,9 +49,8 @@ where
     T: SignableTransaction<alloy_primitives::Signature>,
     TxEnvelope: From<alloy_consensus::Signed<T>>,
 {
-    let signature = signer
-        .sign_transaction_sync(&mut transaction)
-        .expect("a key in memory signs everything");
+    let signature =
+        signer.sign_transaction_sync(&mut transaction).expect("a key in memory signs everything");
     TxEnvelope::from(transaction.into_signed(signature)).encoded_2718().into()
 }
 

@@ -87,9 +87,8 @@ impl World {
 
     fn put(&mut self, address: Address, account: Account) {
         self.root = None;
-        let empty = account.balance.is_zero()
-            && account.nonce == 0
-            && account.code_hash == KECCAK_EMPTY;
+        let empty =
+            account.balance.is_zero() && account.nonce == 0 && account.code_hash == KECCAK_EMPTY;
         if empty {
             self.accounts.remove_mut(&address);
         } else {

@@ -33,10 +33,7 @@ impl Failure {
 
 /// Answers one body: one call, or a batch of them. The answer to a method and its parameters, which
 /// are an array, an object or null, is the argument.
-pub fn respond(
-    body: &[u8],
-    answer: impl Fn(&str, Value) -> Result<Value, Failure>,
-) -> Vec<u8> {
+pub fn respond(body: &[u8], answer: impl Fn(&str, Value) -> Result<Value, Failure>) -> Vec<u8> {
     let reply = match serde_json::from_slice(body) {
         Ok(Value::Array(calls)) if (1..=BATCH_MAX).contains(&calls.len()) => {
             return respond_to_all(calls, answer);

@@ -66,11 +66,7 @@ const FLOORS: &[Floor] = &[
     floor("simple-udt", &[], None),
     floor("perun-onchain-tests", &["perun-channel"], None),
     floor("perun-loopback", &[], Some(1)),
-    floor(
-        "perun-embedded-ckb",
-        &["perun-backend-ckb", "perun-channel", "perun-loopback"],
-        None,
-    ),
+    floor("perun-embedded-ckb", &["perun-backend-ckb", "perun-channel", "perun-loopback"], None),
     floor("perun-embedded-evm", &["perun-loopback"], None),
     floor("perun-node", ROOMS, None),
     floor("perun-cli", PROGRAM, None),

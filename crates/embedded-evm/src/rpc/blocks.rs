@@ -21,10 +21,9 @@ pub(super) fn by_number(chain: &Chain, params: &Params) -> Answer {
     let state = chain.state();
     match at::tagged(&state, tag) {
         None => Ok(Value::Null),
-        Some(At::Number(number)) => state
-            .ledger
-            .block(number)
-            .map_or(Ok(Value::Null), |block| block_json(block, full)),
+        Some(At::Number(number)) => {
+            state.ledger.block(number).map_or(Ok(Value::Null), |block| block_json(block, full))
+        }
         Some(At::Pending) => {
             let mut json = block_json(&state.pending().block, full)?;
             // It has no hash before it is a block.
@@ -56,10 +55,8 @@ fn block_json(block: &Block, full: bool) -> Answer {
             withdrawals: Some(Withdrawals::default()),
         },
     };
-    let size = U256::from(alloy_consensus::Block::rlp_length_for(
-        &consensus.header,
-        &consensus.body,
-    ));
+    let size =
+        U256::from(alloy_consensus::Block::rlp_length_for(&consensus.header, &consensus.body));
     let transactions = match full {
         false => {
             let hashes = block.transactions.iter().map(|tx| *tx.tx_hash());

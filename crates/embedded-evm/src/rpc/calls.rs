@@ -100,8 +100,7 @@ impl Ground {
 
     /// The least gas that the request succeeds with; `most` is enough.
     fn least(&self, request: &TransactionRequest, done: &ExecutionResult, most: u64) -> u64 {
-        let enough =
-            |gas: u64| matches!(self.ask(request, gas), Ok(done) if done.is_success());
+        let enough = |gas: u64| matches!(self.ask(request, gas), Ok(done) if done.is_success());
         // Less than it used is never enough.
         let (mut low, mut high) = (done.tx_gas_used().saturating_sub(1), most);
         // Most calls need what they spent before refunds, and for a call inside a little more: a

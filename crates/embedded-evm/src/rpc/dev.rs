@@ -36,7 +36,7 @@ pub(super) fn call(chain: &Chain, method: &str, params: &Params) -> Answer {
         }
         "anvil_dropTransaction" => {
             let hash: B256 = params.get(0)?;
-            Ok(chain.evict(&hash).then(|| Value::String(hash.to_string())).unwrap_or_default())
+            Ok(if chain.evict(&hash) { Value::String(hash.to_string()) } else { Value::Null })
         }
         "evm_snapshot" | "anvil_snapshot" => Ok(hex(chain.snapshot()?)),
         "evm_revert" | "anvil_revert" => Ok(Value::Bool(chain.revert(params.number(0)?))),

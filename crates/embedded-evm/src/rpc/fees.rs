@@ -32,7 +32,8 @@ pub(super) fn max_priority_fee(chain: &Chain) -> Answer {
 /// A tip that most of the latest blocks would have taken.
 fn suggested_tip(state: &State) -> u128 {
     let height = state.ledger.height();
-    let latest = (height.saturating_sub(BLOCKS - 1)..=height).filter_map(|at| state.ledger.block(at));
+    let latest =
+        (height.saturating_sub(BLOCKS - 1)..=height).filter_map(|at| state.ledger.block(at));
     let mut tips: Vec<u128> = Vec::new();
     for block in latest {
         let mut of_block: Vec<_> = block.transactions.iter().map(|tx| block.tip(tx)).collect();

@@ -61,12 +61,15 @@ fn range(state: &State, filter: &Filter) -> Result<RangeInclusive<u64>, Refusal>
         (Some(At::Number(number)), _) | (None, BlockNumberOrTag::Number(number)) => number,
         _ => height,
     };
-    let (from, to) = (place(from), place(to));
-    if from > to {
+    if let (BlockNumberOrTag::Number(from), BlockNumberOrTag::Number(to)) = (from, to)
+        && from > to
+    {
         return Err(Refusal::params("invalid block range params"));
     }
+    // From a number on which the chain does not have, or has no longer, to a tag: nothing is there.
+    let (from, to) = (place(from), place(to));
     let most = state.options.limits.log_blocks;
-    if to - from >= most {
+    if to.saturating_sub(from) >= most {
         let what = format!("block range is too large: {most} blocks at most");
         return Err(Refusal::new(Refusal::LIMIT, what));
     }

@@ -103,7 +103,7 @@ fn blocks_are_what_their_roots_and_hashes_say() {
     chain.mine(1).unwrap();
     let head = chain.head();
     let json = ask(&chain, "eth_getBlockByNumber", json!(["latest", true]));
-    let block: Block = serde_json::from_value(json.clone()).unwrap();
+    let block: Block = serde_json::from_value(json).unwrap();
     assert_eq!(block.header.inner.hash_slow(), head.hash);
     assert_eq!(block.header.hash, head.hash);
     let envelopes: Vec<_> = block.transactions.txns().map(|tx| tx.inner.inner()).collect();

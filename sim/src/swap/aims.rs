@@ -104,16 +104,20 @@ impl Swap {
             aims.extend(Self::crimes_seen());
         }
         if self.bounds.cast == Cast::HonestP {
-            aims.push(Property::sometimes("X2 a claim here, v+1 there", |_: &Self, world: &World| {
-                let claimed = (Paper::Half, Decision::LegsMove);
-                let agreed = (Paper::Swapped, Decision::AsWritten);
-                world.settled() == Some([claimed, agreed])
-            }));
+            aims.push(Property::sometimes(
+                "X2 a claim here, v+1 there",
+                |_: &Self, world: &World| {
+                    let claimed = (Paper::Half, Decision::LegsMove);
+                    let agreed = (Paper::Swapped, Decision::AsWritten);
+                    world.settled() == Some([claimed, agreed])
+                },
+            ));
         }
-        if self.bounds.exit {
-            aims.push(Property::sometimes("L1 the bound is attained", |model: &Self, world: &World| {
-                model.due(world, 1) && world.settled().is_none()
-            }));
+        if self.bounds.exit && self.bounds.cast != Cast::Both {
+            aims.push(Property::sometimes(
+                "L1 the bound is attained",
+                |model: &Self, world: &World| model.due(world, 1) && world.settled().is_none(),
+            ));
         }
         aims
     }
@@ -125,9 +129,7 @@ impl Swap {
                 Self::ended(world, (Paper::PaidSwapped, Decision::AsWritten))
             }),
             Property::sometimes("M2 old against newest", |_: &Self, world: &World| {
-                let old = |phase| {
-                    matches!(phase, Phase::Disputed { paper, .. } if paper <= Paper::Agreed)
-                };
+                let old = |phase| matches!(phase, Phase::Disputed { paper, .. } if paper <= Paper::Agreed);
                 let [x, y] = &world.ledgers;
                 let out = world.leaked || world.parties[Q].shows;
                 out && (old(x.phase) || old(y.phase))

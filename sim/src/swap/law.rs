@@ -61,3 +61,40 @@ pub fn may_register(kind: Kind, phase: Phase, paper: Paper, waited: i16, window:
         Phase::Settled { .. } => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pending_leg_needs_a_decision_and_anything_else_does_not() {
+        assert_eq!(decision(None, true, false, 0), Some(Decision::AsWritten));
+        assert_eq!(decision(Some(5), true, false, 4), None);
+        assert_eq!(decision(Some(5), true, false, 5), Some(Decision::LegsStay));
+    }
+
+    #[test]
+    fn a_claim_has_no_upper_bound_and_waits_for_the_challenge() {
+        for now in [4, 5, 6] {
+            assert_eq!(decision(Some(5), true, true, now), Some(Decision::LegsMove));
+            assert_eq!(decision(Some(5), false, true, now), None);
+        }
+    }
+
+    #[test]
+    fn a_contract_takes_no_refutation_after_the_window_and_a_cell_does() {
+        let phase = Phase::Disputed { paper: Paper::Agreed, waited: 2 };
+        assert!(may_register(Kind::Contract, phase, Paper::Half, 1, 2));
+        assert!(!may_register(Kind::Contract, phase, Paper::Half, 2, 2));
+        assert!(may_register(Kind::Cell, phase, Paper::Half, 2, 2));
+        for kind in [Kind::Contract, Kind::Cell] {
+            assert!(!may_register(kind, phase, Paper::Agreed, 0, 2));
+        }
+    }
+
+    #[test]
+    fn the_swap_and_its_cancellation_do_not_supersede_each_other() {
+        let phase = Phase::Disputed { paper: Paper::Swapped, waited: 0 };
+        assert!(!may_register(Kind::Cell, phase, Paper::Cancelled, 0, 2));
+    }
+}

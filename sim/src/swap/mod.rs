@@ -7,8 +7,8 @@
 //! and goes first; and keeps them and the honest party waiting up to the bounds. Aims: P-X2 and
 //! P-M2 over both ledgers, P-A3, P-L1, and that no deadline is longer than it must be.
 
-pub mod law;
 pub mod aims;
+pub mod law;
 mod party;
 pub mod terms;
 pub mod world;
@@ -84,6 +84,11 @@ impl Swap {
             Clock::Late => (-i16::from(chain.late), -i16::from(chain.skew())),
         };
         let now = i16::from(world.tick) + now;
+        if act == Act::Spend {
+            let (paper, how) = (Paper::Agreed, Decision::AsWritten);
+            let settled = matches!(phase, Phase::Settled { .. });
+            return (!settled).then_some(Phase::Settled { paper, how });
+        }
         let Act::Register(paper) = act else {
             let Phase::Disputed { paper, waited } = phase else { return None };
             let expiry = i16::from(self.expiries[ledger]);
@@ -170,6 +175,10 @@ impl Swap {
         if self.bounds.cast == Cast::HonestQ || world.leaked {
             acts.push(Act::Claim);
         }
+        let consented = self.bounds.flaw == Flaw::Consents
+            && ledger == Y
+            && world.parties[Q].stage == Stage::Pending;
+        acts.extend(consented.then_some(Act::Spend));
         acts
     }
 

@@ -48,9 +48,17 @@ impl Swap {
         let disputed = world.ledgers.iter().any(|ledger| ledger.phase != Phase::Open);
         let shown = matches!(world.ledgers[X].phase, Phase::Settled { how, .. }
             if how == super::law::Decision::LegsMove);
+        let half = world.ledgers.iter().any(
+            |ledger| matches!(ledger.phase, Phase::Disputed { paper, .. } if paper == Paper::Half),
+        );
         let tick = world.tick;
         let party = &mut world.parties[who];
         party.asleep = 0;
+        // With the planted bug, what it sees on a ledger completes its state.
+        let waits = who == Q && party.stage == Stage::Pending;
+        if self.bounds.flaw == Flaw::OffersFirst && waits && half {
+            party.holds = Paper::Half;
+        }
         party.shows |= who == Q && shown;
         let resolved = party.stage == Stage::Resolved;
         let unanswered = party.stage == Stage::Revealed && party.since >= self.bounds.answer;
@@ -134,6 +142,9 @@ impl Swap {
         match message {
             Message::Offer if !party.frozen && party.stage == Stage::Idle && tick < self.go => {
                 party.completes(Paper::Half, Stage::Pending);
+                if flaw == Flaw::OffersFirst {
+                    party.holds = Paper::Agreed;
+                }
                 if flaw == Flaw::SignsBlind {
                     party.signs(Paper::Swapped);
                 }

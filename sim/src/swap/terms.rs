@@ -80,6 +80,10 @@ pub enum Flaw {
     RevealsDisputed,
     /// P reveals although it signed the cancellation.
     RevealsCancelled,
+    /// Q signs `v½` before P did, and completes it only when it sees it on a ledger.
+    OffersFirst,
+    /// Q, with `v½` pending, consents to paying the old balances on Y at once.
+    Consents,
     /// Q signs the cancellation before P did.
     CancelsFirst,
     /// Q signs the cancellation although it saw a dispute.
@@ -230,13 +234,22 @@ impl Bounds {
         self.chains[X].late + self.delta(X) + self.delta(Y) + self.chains[Y].early
     }
 
+    /// Whether the gap decides `E_Y`, and not the time that Q needs on a slow Y.
+    #[must_use]
+    pub const fn gap_binds(&self) -> bool {
+        self.least() < self.talk + self.claim() + 1 + self.chains[X].early + self.gap()
+    }
+
+    /// The least `E_Y` that lets Q go to Y after P's last chance to reveal.
+    const fn least(&self) -> u8 {
+        self.talk + 2 + self.ready(Y) + self.acts(Y) + self.chains[Y].early
+    }
+
     /// `E_X` and `E_Y`, with tick 0 as now.
     #[must_use]
     pub fn expiries(&self) -> [u8; 2] {
         let on_x = self.talk + self.claim() + 1 + self.chains[X].early;
-        // Q's go-time comes after P's last chance to reveal.
-        let least = self.talk + 2 + self.ready(Y) + self.acts(Y) + self.chains[Y].early;
-        [on_x, least.max(on_x + self.gap()) - self.gap_short]
+        [on_x, self.least().max(on_x + self.gap()) - self.gap_short]
     }
 
     /// The tick at which Q, holding `v½` unresolved, goes to both ledgers at the latest.
@@ -246,8 +259,7 @@ impl Bounds {
         // X is ripe for the refund when it expires.
         let for_x = on_x + self.chains[X].late - self.ready(X);
         // Y is ripe for the claim before it expires.
-        let for_y =
-            on_y.saturating_sub(1 + self.chains[Y].early + self.acts(Y) + self.ready(Y));
+        let for_y = on_y.saturating_sub(1 + self.chains[Y].early + self.acts(Y) + self.ready(Y));
         for_x.min(for_y) + self.go_late
     }
 

@@ -112,6 +112,8 @@ pub enum Act {
     Conclude,
     /// Concludes with the preimage.
     Claim,
+    /// Pays the agreed balances at once, by both parties' consent. Only a planted bug signs that.
+    Spend,
 }
 
 /// A transaction of an honest party that waits for its block.
@@ -244,10 +246,9 @@ impl World {
     #[must_use]
     pub const fn settled(&self) -> Option<[(Paper, Decision); 2]> {
         match (self.ledgers[X].phase, self.ledgers[Y].phase) {
-            (
-                Phase::Settled { paper: x, how: on_x },
-                Phase::Settled { paper: y, how: on_y },
-            ) => Some([(x, on_x), (y, on_y)]),
+            (Phase::Settled { paper: x, how: on_x }, Phase::Settled { paper: y, how: on_y }) => {
+                Some([(x, on_x), (y, on_y)])
+            }
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 //! These are the duties that a node has to keep; `docs/design/0003-swaps.md` lists them.
 
 use super::Swap;
-use super::law::{Kind, may_register};
+use super::law::{Decision, Kind, may_register};
 use super::terms::{Cast, Flaw};
 use super::world::{Act, Message, P, Paper, Party, Pending, Phase, Q, Stage, World, X, Y};
 
@@ -47,7 +47,7 @@ impl Swap {
     pub(super) fn look(&self, world: &mut World, who: usize) {
         let disputed = world.ledgers.iter().any(|ledger| ledger.phase != Phase::Open);
         let shown = matches!(world.ledgers[X].phase, Phase::Settled { how, .. }
-            if how == super::law::Decision::LegsMove);
+            if how == Decision::LegsMove);
         let half = world.ledgers.iter().any(
             |ledger| matches!(ledger.phase, Phase::Disputed { paper, .. } if paper == Paper::Half),
         );
@@ -81,8 +81,8 @@ impl Swap {
         let party = &world.parties[P];
         let flaw = self.bounds.flaw;
         let mut sayings = Vec::new();
-        let frozen = party.frozen && flaw != Flaw::RevealsDisputed;
-        if party.frozen && !(party.offered() && !frozen) {
+        let goes_on = flaw == Flaw::RevealsDisputed && party.offered();
+        if party.frozen && !goes_on {
             return sayings;
         }
         if party.stage == Stage::Idle && world.tick <= self.bounds.talk {
@@ -217,7 +217,8 @@ impl Swap {
         }
         let phase = world.ledgers[ledger].phase;
         let Phase::Disputed { paper, waited } = phase else {
-            let answers = self.bounds.flaw != Flaw::OneLedger || self.started(world, who);
+            let untouched = world.ledgers.iter().all(|ledger| ledger.phase == Phase::Open);
+            let answers = self.bounds.flaw != Flaw::OneLedger || untouched;
             return (phase == Phase::Open && answers).then_some(Act::Register(party.holds));
         };
         let (waited, window) = (i16::from(waited), i16::from(chain.window));
@@ -231,18 +232,11 @@ impl Swap {
             return Some(Act::Conclude);
         }
         let expired = world.tick >= self.expiries[ledger] + chain.late;
-        let taken = !(expired && self.bounds.flaw == Flaw::ClaimsExpire);
-        if ledger == receives(who) && taken && (party.shows || self.eager(world, who)) {
+        let refused = expired && self.bounds.flaw == Flaw::ClaimsExpire;
+        if ledger == receives(who) && !refused && (party.shows || self.eager(world, who)) {
             return Some(Act::Claim);
         }
         expired.then_some(Act::Conclude)
-    }
-
-    /// With the planted bug: whether the party went to the ledgers without seeing a dispute.
-    fn started(&self, world: &World, who: usize) -> bool {
-        let party = &world.parties[who];
-        party.stage == Stage::Revealed && party.since >= self.bounds.answer
-            || world.tick >= self.leave_by
     }
 
     /// Whether P, which showed the preimage to nobody and gave nothing away, may claim on X: the
@@ -252,11 +246,11 @@ impl Swap {
         let chain = &self.bounds.chains[X];
         who == P
             && self.bounds.eager
-            && matches!(party.stage, Stage::Pending)
+            && party.stage == Stage::Pending
             && world.tick + chain.inclusion + chain.early < self.expiries[X]
     }
 
-    /// Whether a honest transaction on a cell is worthless after the cell was spent.
+    /// Whether what waits is worthless after any transaction on the channel.
     pub(super) const fn spoils(kind: Kind) -> bool {
         matches!(kind, Kind::Cell)
     }

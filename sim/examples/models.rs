@@ -1,6 +1,6 @@
 //! Runs the exhaustive checks and prints a row for each. Fails if a property does not hold, if a
 //! witness was not seen, or if a planted bug was not found. `--quick` runs the bounds of `cargo
-//! test`.
+//! test`, `--deep` more than anybody waits for.
 
 use std::process::ExitCode;
 
@@ -8,8 +8,10 @@ use perun_sim::report::{Row, heading};
 use perun_sim::suite::{self, Size};
 
 fn main() -> ExitCode {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let size = if quick { Size::Quick } else { Size::Full };
+    let asked = |word: &str| std::env::args().any(|argument| argument == word);
+    let (quick, deep) = (asked("--quick"), asked("--deep"));
+    let size = if deep { Size::Deep } else { Size::Full };
+    let size = if quick { Size::Quick } else { size };
     println!("{}", heading());
     let mut rows = show(suite::duel(size));
     rows.extend(show(suite::duel_zoo()));
@@ -21,6 +23,9 @@ fn main() -> ExitCode {
         rows.extend(show(vec![row]));
         println!("    {old} old states hinder {hindered} times");
     }
+    rows.extend(show(suite::swaps(size)));
+    rows.extend(show(suite::swaps_tight(size)));
+    rows.extend(show(suite::swaps_zoo(size)));
     let failed = rows.iter().filter(|row| !row.passed()).count();
     let states: usize = rows.iter().map(|row| row.states).sum();
     println!("{} runs, {states} states, {failed} failed", rows.len());

@@ -21,4 +21,5 @@ pub mod report;
 pub mod scene;
 pub mod seeded;
 pub mod suite;
+pub mod swap;
 pub mod symbol;

@@ -1,5 +1,7 @@
 //! Which models are run within which bounds, and which planted bugs must be found.
 
+mod swap;
+
 use std::sync::atomic::Ordering;
 
 use perun_protocol::Index;
@@ -8,6 +10,7 @@ use crate::contention::ruling::Flaw;
 use crate::contention::{Bounds, Contention};
 use crate::duel::{self, Duel};
 use crate::report::{Row, exhaust, hunt};
+pub use swap::{swaps, swaps_tight, swaps_zoo};
 
 /// How much to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub enum Size {
     Quick,
     /// Minutes in a release build.
     Full,
+    /// Everything, in many minutes.
+    Deep,
 }
 
 /// The properties that a planted bug in a dispute may break.
@@ -47,7 +52,7 @@ pub fn contention(size: Size) -> Vec<Row> {
         Bounds { inclusion: 3, ..reorg(2, 3) },
         Bounds { tower: true, ..reorg(1, 1) },
     ];
-    let more = if size == Size::Full { full.as_slice() } else { &[] };
+    let more = if size == Size::Quick { &[] } else { full.as_slice() };
     let bounds = quick.iter().chain(more);
     bounds
         .map(|bounds| exhaust(Contention::new(*bounds), "K9 dispute cell", &bounds.to_string()))
@@ -71,7 +76,7 @@ pub fn contention_zoo(size: Size) -> Vec<Row> {
         ("zoo: one slot", Bounds { tower: true, ..with(Flaw::SharedSlot) }, theft),
         ("zoo: newer suffices", with(Flaw::NewerSuffices), &DISPUTE[1..2]),
     ];
-    if size == Size::Full {
+    if size != Size::Quick {
         let short = Bounds { reorg: 2, decide_by: 1, short: 1, ..small };
         zoo.push(("L2: short, reorgs", short, theft));
         let trusts = Bounds { reorg: 1, decide_by: 1, ..with(Flaw::TrustsTip) };
@@ -123,7 +128,7 @@ pub fn duel(size: Size) -> Vec<Row> {
         duel::Bounds { inclusion: 2, reaction: 1, versions: 3, payments: 2, ..small },
         duel::Bounds { inclusion: 2, reaction: 1, versions: 3, payments: 2, talk: 2, ..one },
     ];
-    let bounds = if size == Size::Full { full.as_slice() } else { quick.as_slice() };
+    let bounds = if size == Size::Quick { quick.as_slice() } else { full.as_slice() };
     let run = |bounds: &duel::Bounds| {
         let name = if bounds.closes { "K1 duel, closing" } else { "K1 duel" };
         exhaust(Duel::new(*bounds), name, &bounds.to_string())
@@ -176,6 +181,27 @@ mod tests {
     #[test]
     fn planted_dispute_bugs_are_found() {
         for row in contention_zoo(Size::Quick) {
+            assert!(row.passed(), "{row}");
+        }
+    }
+
+    #[test]
+    fn nobody_loses_by_a_swap() {
+        for row in swaps(Size::Quick) {
+            assert!(row.passed(), "{row}\n{:#?}", row.story);
+        }
+    }
+
+    #[test]
+    fn no_deadline_of_a_swap_is_longer_than_it_must_be() {
+        for row in swaps_tight(Size::Quick) {
+            assert!(row.passed(), "{row}");
+        }
+    }
+
+    #[test]
+    fn planted_swap_bugs_are_found() {
+        for row in swaps_zoo(Size::Quick) {
             assert!(row.passed(), "{row}");
         }
     }

@@ -49,8 +49,8 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
 }
 
 /// Runs the model checker.
-pub(crate) fn models(root: &Path) -> Result<(), String> {
-    shell::run(&mut program(root, "models"))
+pub(crate) fn models(root: &Path, arguments: &[&str]) -> Result<(), String> {
+    shell::run(program(root, "models").args(arguments))
 }
 
 fn measure(root: &Path) -> Result<String, String> {

@@ -19,7 +19,8 @@ usage: cargo xtask CHORE
   scripts --lint     run the on-chain compiler's clippy over them
   costs              measure what operations cost on chain; write docs/costs.json and .md
   costs --check      measure and compare with them
-  models             run the model checker";
+  models             run the model checker
+  models --deep      run it within larger bounds, for many minutes";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,7 +33,8 @@ fn main() -> ExitCode {
         ["scripts", "--lint"] => scripts::lint(&root),
         ["costs"] => costs::write(&root),
         ["costs", "--check"] => costs::check(&root),
-        ["models"] => costs::models(&root),
+        ["models"] => costs::models(&root, &[]),
+        ["models", "--deep"] => costs::models(&root, &["--", "--deep"]),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

@@ -97,7 +97,8 @@ abstract contract Deposits is HubBase {
         if (d.source == Source.Sender) {
             SafeERC20.safeTransferFrom(IERC20(token), msg.sender, address(this), d.amount);
         } else if (d.source == Source.Eip3009) {
-            _pull3009(keccak256(abi.encode(id, fundingID, d.holder, d.amount)), d, token);
+            bytes32 nonce = keccak256(abi.encode(id, fundingID, d.holder, d.amount));
+            _pull3009(nonce >> 64 << 64, d, token);
         } else if (d.source == Source.Permit2) {
             _pullPermit2(keccak256(abi.encode(WITNESS, id, fundingID)), d, token);
         } else {

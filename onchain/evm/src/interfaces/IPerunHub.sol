@@ -139,7 +139,8 @@ interface IPerunHub is IAdjudicator, IAssetHolder, IHubErrors {
     /// @notice Takes deposits for one channel from any number of payers, and notes payees.
     ///
     /// EIP-3009: `receiveWithAuthorization` to the hub with the nonce
-    ///   `keccak256(abi.encode(channelID, fundingID, holder, amount))`.
+    ///   `keccak256(abi.encode(channelID, fundingID, holder, amount))`, its last 8 bytes zero: some
+    ///   tokens count there.
     /// Permit2: spender is the hub, the witness is `ChannelDeposit(bytes32 channelID,bytes32
     ///   fundingID)`, the type string's rest "ChannelDeposit witness)ChannelDeposit(bytes32
     ///   channelID,bytes32 fundingID)TokenPermissions(address token,uint256 amount)".

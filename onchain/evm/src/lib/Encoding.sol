@@ -248,7 +248,7 @@ library Encoding {
         }
     }
 
-    function _assets(StateView memory v, uint256 list) private view returns (uint256) {
+    function _assets(StateView memory v, uint256 list) private pure returns (uint256) {
         unchecked {
             uint256 count = list.at();
             if (count == 0 || count > MAX_ASSETS) revert IHubErrors.AssetCount();

@@ -32,6 +32,14 @@ contract EncodingHarness {
         return (v, v.balances(), v.encoded());
     }
 
+    function idOf(Params calldata params) external pure returns (bytes32) {
+        return params.read().id;
+    }
+
+    function hashOf(State calldata state) external view returns (bytes32) {
+        return state.read().hash;
+    }
+
     function lockedOf(State calldata state, uint256 entry)
         external
         view

@@ -59,7 +59,7 @@ abstract contract HubBase is ReentrancyGuardTransient {
     /// Every participant signed this digest.
     function _checkAll(ChannelView memory channel, bytes32 digest, bytes[] calldata sigs)
         internal
-        pure
+        view
     {
         if (sigs.length != channel.count) revert IHubErrors.SignatureCount();
         for (uint256 i = 0; i < sigs.length; ++i) {

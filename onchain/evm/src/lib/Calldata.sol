@@ -49,20 +49,25 @@ library Calldata {
         }
     }
 
-    /// @notice Signatures one after the other.
+    /// @notice Signatures, each of 65 bytes, one after the other.
     function joined(bytes[] calldata parts) internal pure returns (bytes memory out) {
-        uint256 size;
-        for (uint256 i = 0; i < parts.length; ++i) {
-            size += parts[i].length;
+        uint256 count = parts.length;
+        uint256 next;
+        assembly ("memory-safe") {
+            out := mload(0x40)
+            let size := mul(count, 65)
+            mstore(out, size)
+            next := add(out, 0x20)
+            // 31 zero bytes after the last one, so that padding is clean
+            mstore(add(next, size), 0)
+            mstore(0x40, and(add(add(next, size), 0x1f), not(0x1f)))
         }
-        out = new bytes(size);
-        uint256 offset = 0x20;
-        for (uint256 i = 0; i < parts.length; ++i) {
+        for (uint256 i = 0; i < count; ++i) {
             bytes calldata part = parts[i];
             assembly ("memory-safe") {
-                calldatacopy(add(out, offset), part.offset, part.length)
+                calldatacopy(next, part.offset, 65)
+                next := add(next, 65)
             }
-            offset += part.length;
         }
     }
 }

@@ -66,20 +66,27 @@ library Encoding {
             assembly ("memory-safe") {
                 start := params
             }
-            v.duration = start.at();
-            if (v.duration < MIN_CHALLENGE || v.duration > MAX_CHALLENGE) {
+            uint256 duration = start.at();
+            if (duration < MIN_CHALLENGE || duration > MAX_CHALLENGE) {
                 revert IHubErrors.ChallengeDuration();
             }
-            _must((start + 0x40).at() == 0xc0);
-            v.app = _address(start + 0x60);
-            v.isLedger = _flag(start + 0x80);
-            v.isVirtual = _flag(start + 0xa0);
-            v.count = (start + 0xc0).at();
-            if (v.count < 2 || v.count > MAX_PARTICIPANTS) revert IHubErrors.ParticipantCount();
-            v.parties = start + 0xe0;
-            uint256 end = v.parties + _participants(v.parties, v.count);
-            _must(end <= Calldata.length());
-            v.id = Calldata.tupleHash(start, end - start);
+            uint256 app = (start + 0x60).at();
+            uint256 isLedger = (start + 0x80).at();
+            uint256 isVirtual = (start + 0xa0).at();
+            uint256 odd = (start + 0x40).at() ^ 0xc0;
+            odd |= app >> 160 | isLedger >> 1 | isVirtual >> 1;
+            uint256 count = (start + 0xc0).at();
+            if (count < 2 || count > MAX_PARTICIPANTS) revert IHubErrors.ParticipantCount();
+            uint256 parties = start + 0xe0;
+            uint256 size = _participants(parties, count, odd) + 0xe0;
+            _mustEnd(start + size);
+            v.id = Calldata.tupleHash(start, size);
+            v.count = count;
+            v.parties = parties;
+            v.duration = duration;
+            v.app = address(uint160(app));
+            v.isLedger = isLedger == 1;
+            v.isVirtual = isVirtual == 1;
         }
     }
 
@@ -101,23 +108,24 @@ library Encoding {
             v.id = bytes32(start.at());
             v.version = (start + 0x20).at();
             if (v.version >> 48 != 0) revert IHubErrors.Version();
-            _must((start + 0x40).at() == 0xa0);
-            v.isFinal = _flag(start + 0x80);
+            uint256 isFinal = (start + 0x80).at();
+            v.isFinal = isFinal == 1;
             uint256 outcome = start + 0xa0;
-            _must(outcome.at() == 0x80);
+            uint256 odd = (start + 0x40).at() ^ 0xa0 | isFinal >> 1 | outcome.at() ^ 0x80;
             uint256 end = _assets(v, outcome + 0x80);
-            _must((outcome + 0x20).at() == end - outcome);
+            odd |= (outcome + 0x20).at() ^ (end - outcome);
             end = _backends(v, end);
-            _must((outcome + 0x40).at() == end - outcome);
+            odd |= (outcome + 0x40).at() ^ (end - outcome);
             end = _balances(v, end);
-            _must((outcome + 0x60).at() == end - outcome);
+            odd |= (outcome + 0x60).at() ^ (end - outcome);
             end = _locked(v, end);
-            _must((start + 0x60).at() == end - start);
+            odd |= (start + 0x60).at() ^ (end - start);
+            _must(odd);
             v.data = end + 32;
             v.dataLength = end.at();
             if (v.dataLength > MAX_DATA) revert IHubErrors.DataLength();
             end += _blob(end, v.dataLength);
-            _must(end <= Calldata.length());
+            _mustEnd(end);
             v.size = end - start;
             v.hash = Calldata.tupleHash(start, v.size);
         }
@@ -229,22 +237,32 @@ library Encoding {
         return Calldata.tuple(v.start, v.size);
     }
 
-    function _participants(uint256 base, uint256 count) private pure returns (uint256 size) {
+    // Differences between what stands and what should stand are gathered in `odd`; positions never
+    // depend on what is read, only on lengths, which are limited at once.
+
+    function _participants(uint256 base, uint256 count, uint256 odd)
+        private
+        pure
+        returns (uint256 size)
+    {
         unchecked {
             size = 32 * count;
             for (uint256 i = 0; i < count; ++i) {
-                _must((base + 32 * i).at() == size);
                 uint256 position = base + size;
-                address signer = _address(position);
-                if (signer == address(0)) revert IHubErrors.ZeroParticipant();
+                uint256 signer = position.at();
+                if (signer == 0) revert IHubErrors.ZeroParticipant();
+                odd |= (base + 32 * i).at() ^ size | signer >> 160;
+                odd |= (position + 0x20).at() ^ 0x40;
+                // The offsets before are as they should be, or this ends in a refusal anyhow.
                 for (uint256 j = 0; j < i; ++j) {
-                    if ((base + (base + 32 * j).at()).at() == uint160(signer)) {
+                    if ((base + (base + 32 * j).at()).at() == signer) {
+                        _must(odd);
                         revert IHubErrors.DuplicateParticipant();
                     }
                 }
-                _must((position + 0x20).at() == 0x40);
                 size += 0x40 + _foreign(position + 0x40);
             }
+            _must(odd);
         }
     }
 
@@ -254,13 +272,14 @@ library Encoding {
             if (count == 0 || count > MAX_ASSETS) revert IHubErrors.AssetCount();
             uint256 base = list + 32;
             uint256 size = 32 * count;
+            uint256 odd;
             for (uint256 i = 0; i < count; ++i) {
-                _must((base + 32 * i).at() == size);
                 uint256 position = base + size;
-                _address(position + 0x20);
-                _must((position + 0x40).at() == 0x60);
+                odd |= (base + 32 * i).at() ^ size | (position + 0x20).at() >> 160;
+                odd |= (position + 0x40).at() ^ 0x60;
                 size += 0x60 + _foreign(position + 0x60);
             }
+            _must(odd);
             (v.assets, v.assetCount) = (base, count);
             return base + size;
         }
@@ -298,28 +317,36 @@ library Encoding {
         }
     }
 
-    function _balances(StateView memory v, uint256 list) private pure returns (uint256) {
+    function _balances(StateView memory v, uint256 list) private pure returns (uint256 position) {
         unchecked {
             uint256 count = v.assetCount;
             if (list.at() != count) revert IHubErrors.BalanceShape();
             uint256 base = list + 32;
-            v.rows = base + 32 * count;
-            uint256 columns = v.rows.at();
+            position = base + 32 * count;
+            uint256 columns = position.at();
             if (columns == 0 || columns > MAX_PARTICIPANTS) revert IHubErrors.BalanceShape();
-            v.columns = columns;
-            v.totals = new uint256[](count);
-            uint256 position = v.rows;
+            (v.rows, v.columns) = (position, columns);
+            uint256[] memory sums = new uint256[](count);
+            uint256 odd;
+            uint256 large;
             for (uint256 row = 0; row < count; ++row) {
-                _must((base + 32 * row).at() == position - base);
+                odd |= (base + 32 * row).at() ^ (position - base);
                 if (position.at() != columns) revert IHubErrors.BalanceShape();
                 uint256 total;
-                for (uint256 i = 1; i <= columns; ++i) {
-                    total += _amount(position + 32 * i);
+                uint256 end = position + 32 * columns;
+                while (position < end) {
+                    position += 32;
+                    uint256 amount = position.at();
+                    large |= amount;
+                    total += amount;
                 }
-                _amount(total, v, row);
-                position += 32 + 32 * columns;
+                position += 32;
+                large |= total;
+                sums[row] = total;
             }
-            return position;
+            _must(odd);
+            if (large >> 128 != 0) revert IHubErrors.Amount();
+            v.totals = sums;
         }
     }
 
@@ -331,7 +358,7 @@ library Encoding {
             (v.locked, v.lockedCount) = (base, count);
             uint256 size = 32 * count;
             for (uint256 i = 0; i < count; ++i) {
-                _must((base + 32 * i).at() == size);
+                _must((base + 32 * i).at() ^ size);
                 uint256 position = base + size;
                 for (uint256 j = 0; j < i; ++j) {
                     if ((base + (base + 32 * j).at()).at() == position.at()) {
@@ -351,10 +378,10 @@ library Encoding {
     {
         unchecked {
             uint256 count = v.assetCount;
-            _must((position + 0x20).at() == 0x60);
+            _must((position + 0x20).at() ^ 0x60);
             if ((position + 0x60).at() != count) revert IHubErrors.LockedShape();
             size = 0x80 + 32 * count;
-            _must((position + 0x40).at() == size);
+            _must((position + 0x40).at() ^ size);
             for (uint256 row = 0; row < count; ++row) {
                 _amount(v.totals[row] + _amount(position + 0x80 + 32 * row), v, row);
             }
@@ -396,24 +423,16 @@ library Encoding {
     function _blob(uint256 position, uint256 size) private pure returns (uint256) {
         unchecked {
             uint256 rest = size & 31;
-            if (rest != 0) _must((position + 32 + size - rest).at() << (8 * rest) == 0);
+            if (rest != 0) _must((position + 32 + size - rest).at() << (8 * rest));
             return 32 + ((size + 31) & ~uint256(31));
         }
     }
 
-    function _address(uint256 position) private pure returns (address) {
-        uint256 word = position.at();
-        _must(word >> 160 == 0);
-        return address(uint160(word));
+    function _must(uint256 odd) private pure {
+        if (odd != 0) revert IHubErrors.NotCanonical();
     }
 
-    function _flag(uint256 position) private pure returns (bool) {
-        uint256 word = position.at();
-        _must(word < 2);
-        return word == 1;
-    }
-
-    function _must(bool canonical) private pure {
-        if (!canonical) revert IHubErrors.NotCanonical();
+    function _mustEnd(uint256 end) private pure {
+        if (end > Calldata.length()) revert IHubErrors.NotCanonical();
     }
 }

@@ -57,9 +57,9 @@ interface Vm {
     function assertEq(bytes calldata left, bytes calldata right) external pure;
     function assertTrue(bool condition) external pure;
     function assertTrue(bool condition, string calldata why) external pure;
-    function snapshotGasLastCall(string calldata name) external returns (uint256);
     function lastCallGas() external view returns (Gas memory);
     function cool(address target) external;
+    function envOr(string calldata name, bool value) external view returns (bool);
 
     struct Gas {
         uint64 gasLimit;

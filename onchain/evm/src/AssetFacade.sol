@@ -19,9 +19,8 @@ contract AssetFacade is IAssetFacade {
 
     function withdraw(WithdrawalAuth calldata authorization, bytes calldata signature) external {
         _hub().withdrawVia(authorization, signature);
-        bytes32 fundingID = keccak256(
-            abi.encode(authorization.channelID, authorization.participant.ethAddress)
-        );
+        bytes32 fundingID =
+            keccak256(abi.encode(authorization.channelID, authorization.participant.ethAddress));
         emit Withdrawn(fundingID, authorization.amount, authorization.receiver);
     }
 

@@ -20,8 +20,7 @@ abstract contract Deposits is HubBase {
     IPermit2 private constant PERMIT2 = IPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
     bytes32 private constant WITNESS =
         keccak256("ChannelDeposit(bytes32 channelID,bytes32 fundingID)");
-    string private constant WITNESS_REST =
-        "ChannelDeposit witness)ChannelDeposit(bytes32 channelID,bytes32 fundingID)"
+    string private constant WITNESS_REST = "ChannelDeposit witness)ChannelDeposit(bytes32 channelID,bytes32 fundingID)"
         "TokenPermissions(address token,uint256 amount)";
 
     function _open(bytes32 id, Deposit[] calldata deposits, Binding[] calldata payees) internal {
@@ -107,24 +106,25 @@ abstract contract Deposits is HubBase {
     }
 
     function _pull3009(bytes32 nonce, Deposit calldata d, address token) private {
-        (address from, uint256 validAfter, uint256 validBefore, bytes calldata sig) =
-            _owner(d.data);
+        (address from, uint256 validAfter, uint256 validBefore, bytes calldata sig) = _owner(d.data);
         if (sig.length == 65) {
-            IERC3009(token).receiveWithAuthorization(
-                from,
-                address(this),
-                d.amount,
-                validAfter,
-                validBefore,
-                nonce,
-                uint8(sig[64]),
-                bytes32(sig[0:32]),
-                bytes32(sig[32:64])
-            );
+            IERC3009(token)
+                .receiveWithAuthorization(
+                    from,
+                    address(this),
+                    d.amount,
+                    validAfter,
+                    validBefore,
+                    nonce,
+                    uint8(sig[64]),
+                    bytes32(sig[0:32]),
+                    bytes32(sig[32:64])
+                );
         } else {
-            IERC3009(token).receiveWithAuthorization(
-                from, address(this), d.amount, validAfter, validBefore, nonce, sig
-            );
+            IERC3009(token)
+                .receiveWithAuthorization(
+                    from, address(this), d.amount, validAfter, validBefore, nonce, sig
+                );
         }
     }
 
@@ -149,15 +149,17 @@ abstract contract Deposits is HubBase {
         _checkIntent(id, fundingID, d, owner, nonce, deadline, sig);
         (uint256 until, bytes calldata permit) = _permit(d.data);
         if (permit.length == 65) {
-            try IERC20Permit(token).permit(
-                owner,
-                address(this),
-                d.amount,
-                until,
-                uint8(permit[64]),
-                bytes32(permit[0:32]),
-                bytes32(permit[32:64])
-            ) {} catch {}
+            try IERC20Permit(token)
+                .permit(
+                    owner,
+                    address(this),
+                    d.amount,
+                    until,
+                    uint8(permit[64]),
+                    bytes32(permit[0:32]),
+                    bytes32(permit[32:64])
+                ) {}
+                catch {}
         } else if (permit.length != 0) {
             revert IHubErrors.BadSignature();
         }
@@ -193,11 +195,7 @@ abstract contract Deposits is HubBase {
         sig = _bytesAt(data, 96);
     }
 
-    function _permit(bytes calldata data)
-        private
-        pure
-        returns (uint256 until, bytes calldata sig)
-    {
+    function _permit(bytes calldata data) private pure returns (uint256 until, bytes calldata sig) {
         until = uint256(bytes32(data[128:160]));
         sig = _bytesAt(data, 160);
     }

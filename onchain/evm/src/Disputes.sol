@@ -137,11 +137,7 @@ abstract contract Disputes is HubBase {
     // Concluding.
 
     /// Concludes a registered root and everything below. Returns what comes out, without a swap.
-    function _concludeRoot(
-        Params calldata params,
-        State calldata state,
-        State[] calldata subs
-    )
+    function _concludeRoot(Params calldata params, State calldata state, State[] calldata subs)
         internal
         returns (ChannelView memory channel, StateView memory root, uint256[] memory rows)
     {
@@ -170,7 +166,9 @@ abstract contract Disputes is HubBase {
         uint256[] memory rows,
         bytes32 preimage
     ) internal {
-        if (channel.app != address(0) || Swap.expiry(root) == 0) revert IHubErrors.NoSwap();
+        if (channel.app != address(0) || Swap.expiry(root) == 0) {
+            revert IHubErrors.NoSwap();
+        }
         Swap.claim(root, rows, preimage);
         emit IPerunHub.SwapClaimed(root.id, preimage);
     }
@@ -236,11 +234,7 @@ abstract contract Disputes is HubBase {
         _write(key, sub.id, record.concluded());
     }
 
-    function _registered(bytes32 key, StateView memory state)
-        private
-        view
-        returns (Record record)
-    {
+    function _registered(bytes32 key, StateView memory state) private view returns (Record record) {
         record = _records[key];
         if (!record.exists()) revert IHubErrors.NotRegistered();
         if (!record.isOf(state.hash)) revert IHubErrors.WrongState();
@@ -263,8 +257,7 @@ abstract contract Disputes is HubBase {
         if (!last.isFinal) revert IHubErrors.NotFinal();
         _checkState(channel, last);
         _checkAll(channel, Sig.eip191(last.hash), sigs);
-        Record record =
-            Records.make(last.hash, last.version, block.timestamp, Records.CONCLUDED);
+        Record record = Records.make(last.hash, last.version, block.timestamp, Records.CONCLUDED);
         _write(last.id, last.id, record);
         if (_isForeign(last)) {
             emit IPerunHub.StateRegistered(last.id, last.encoded(), Calldata.joined(sigs));

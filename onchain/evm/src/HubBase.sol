@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {
-    ReentrancyGuardTransient
-} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IAdjudicator} from "./interfaces/IAdjudicator.sol";
 import {IAssetHolder} from "./interfaces/IAssetHolder.sol";
 import {IHubErrors} from "./interfaces/IHubErrors.sol";

@@ -325,9 +325,7 @@ contract HubDesk is Deposits {
         _pay(w.holder, msg.sender, w.fee);
     }
 
-    function _payCredit(address account, address holder, address receiver, uint256 amount)
-        private
-    {
+    function _payCredit(address account, address holder, address receiver, uint256 amount) private {
         uint256 waiting = _credit[account][holder];
         if (waiting < amount) revert IHubErrors.Insufficient();
         _credit[account][holder] = waiting - amount;

@@ -75,10 +75,7 @@ contract PerunHub is Disputes {
         _concludeClaiming(params, state, subStates, preimage, true);
     }
 
-    function concludeSub(State calldata state, State[] calldata subStates)
-        external
-        nonReentrant
-    {
+    function concludeSub(State calldata state, State[] calldata subStates) external nonReentrant {
         _concludeSub(state, subStates);
     }
 
@@ -110,9 +107,7 @@ contract PerunHub is Disputes {
     {
         Record record = _records[id];
         if (!record.exists()) record = _records[_childKeys[id]];
-        return (
-            record.timeout(), 0, record.version(), record.phase(), record.fingerprint(), false
-        );
+        return (record.timeout(), 0, record.version(), record.phase(), record.fingerprint(), false);
     }
 
     // The coin's asset holder.

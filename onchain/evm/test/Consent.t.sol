@@ -12,8 +12,7 @@ contract ConsentTest is PerunTest {
         view
         returns (bytes32)
     {
-        bytes32 move =
-            keccak256("Move(address holder,address to,bytes32 fundingID,uint256 amount)");
+        bytes32 move = keccak256("Move(address holder,address to,bytes32 fundingID,uint256 amount)");
         bytes32 kind = keccak256(
             "ConsentSpend(bytes32 channelID,Move[] moves,uint256 deadline)Move(address holder,address to,bytes32 fundingID,uint256 amount)"
         );
@@ -24,11 +23,7 @@ contract ConsentTest is PerunTest {
         return typed(keccak256(abi.encode(kind, idOf(p), keccak256(all), deadline)));
     }
 
-    function consent(Params memory p, Move[] memory moves)
-        private
-        view
-        returns (bytes[] memory)
-    {
+    function consent(Params memory p, Move[] memory moves) private view returns (bytes[] memory) {
         return signAllDigest(p, digest(p, moves, block.timestamp));
     }
 

@@ -194,13 +194,9 @@ contract DisputesTest is PerunTest {
         hub.progress(p, from, to, actor, actorSig(to, actor));
     }
 
-    function badStep(
-        Params memory p,
-        State memory from,
-        State memory to,
-        uint256 actor,
-        bytes4 why
-    ) private {
+    function badStep(Params memory p, State memory from, State memory to, uint256 actor, bytes4 why)
+        private
+    {
         bytes memory sig = actorSig(to, actor);
         refuses(why);
         hub.progress(p, from, to, actor, sig);
@@ -216,8 +212,7 @@ contract DisputesTest is PerunTest {
         vm.recordLogs();
         force(p, s, one, 0);
         Vm.Log[] memory logs = vm.getRecordedLogs();
-        (uint256 actor, bytes memory encoded,) =
-            abi.decode(logs[1].data, (uint256, bytes, bytes));
+        (uint256 actor, bytes memory encoded,) = abi.decode(logs[1].data, (uint256, bytes, bytes));
         vm.assertEq(actor, 0);
         vm.assertEq(encoded, abi.encode(one));
         (uint64 timeout,, uint8 phase,) = phaseOf(p);

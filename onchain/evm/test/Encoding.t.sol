@@ -88,8 +88,7 @@ contract EncodingTest is PerunTest {
     function testFuzzStatesAgree(uint256 seed_) public {
         seed = seed_;
         State memory s = someState();
-        (StateView memory v, uint256[] memory balances, bytes memory encoded) =
-            harness.readState(s);
+        (StateView memory v, uint256[] memory balances, bytes memory encoded) = harness.readState(s);
         vm.assertEq(encoded, abi.encode(s));
         vm.assertEq(v.hash, keccak256(encoded));
         vm.assertEq(v.hash, hub.hashState(s));

@@ -113,19 +113,18 @@ contract GasTest is PerunTest {
         view
         returns (Deposit memory)
     {
-        bytes32 nonce =
-            keccak256(abi.encode(idOf(p), fid(p, i), facade, amount)) >> 64 << 64;
+        bytes32 nonce = keccak256(abi.encode(idOf(p), fid(p, i), facade, amount)) >> 64 << 64;
         bytes32 kind = keccak256(
             "ReceiveWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
         );
         uint256 until = block.timestamp + 1;
         bytes32 hash = keccak256(abi.encode(kind, who(i), hub, amount, 0, until, nonce));
-        bytes memory sig = sign(
-            i, keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), hash))
-        );
-        return Deposit(
-            facade, who(i), amount, Source.Eip3009, abi.encode(who(i), uint256(0), until, sig)
-        );
+        bytes memory sig =
+            sign(i, keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), hash)));
+        return
+            Deposit(
+                facade, who(i), amount, Source.Eip3009, abi.encode(who(i), uint256(0), until, sig)
+            );
     }
 
     function testTwoAssets() public {
@@ -142,9 +141,8 @@ contract GasTest is PerunTest {
     function testPlainTokenDeposit() public {
         Params memory p = newParams(2);
         token.approve(facade, type(uint256).max);
-        (bool ok,) = facade.call(
-            abi.encodeWithSignature("deposit(bytes32,uint256)", fid(p, 0), 1e18)
-        );
+        (bool ok,) =
+            facade.call(abi.encodeWithSignature("deposit(bytes32,uint256)", fid(p, 0), 1e18));
         vm.assertTrue(ok);
         row("deposit, token, by the facade", 100_000);
     }

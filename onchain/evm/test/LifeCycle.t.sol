@@ -111,9 +111,7 @@ contract LifeCycleTest is PerunTest {
         vm.warp(block.timestamp + DURATION);
         hub.conclude(p, s, none());
         WithdrawalV2[] memory ws = new WithdrawalV2[](2);
-        ws[0] = WithdrawalV2(
-            idOf(p), facade, who(0), address(0xB0B), 12, 2, 1, block.timestamp
-        );
+        ws[0] = WithdrawalV2(idOf(p), facade, who(0), address(0xB0B), 12, 2, 1, block.timestamp);
         ws[1] = WithdrawalV2(
             idOf(p), facade, who(0), address(0xCAFE), type(uint256).max, 0, 2, block.timestamp
         );

@@ -56,8 +56,7 @@ contract VectorsTest is PerunTest {
         uint256 row = 0;
         uint256 checked = 0;
         for (; vm.keyExistsJson(json, at("states", row, "abi")); ++row) {
-            State memory s =
-                abi.decode(vm.parseJsonBytes(json, at("states", row, "abi")), (State));
+            State memory s = abi.decode(vm.parseJsonBytes(json, at("states", row, "abi")), (State));
             bytes32 hash = b32(at("states", row, "hash"));
             vm.assertEq(hub.hashState(s), hash);
             // The hub keeps 48 bits of a version.
@@ -89,9 +88,7 @@ contract VectorsTest is PerunTest {
     }
 
     function recover(bytes32 digest, bytes memory sig) private pure returns (address) {
-        return ecrecover(
-            digest, uint8(sig[64]), bytes32(word(sig, 0)), bytes32(word(sig, 1))
-        );
+        return ecrecover(digest, uint8(sig[64]), bytes32(word(sig, 0)), bytes32(word(sig, 1)));
     }
 
     function testNamesOfDeposits() public view {

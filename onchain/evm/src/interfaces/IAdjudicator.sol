@@ -7,9 +7,7 @@ import {Params, SignedState, State} from "./Types.sol";
 /// @notice Anybody may submit what is validly signed.
 interface IAdjudicator {
     /// @notice A channel's record changed. Phases: 0 dispute, 1 forced execution, 2 concluded.
-    event ChannelUpdate(
-        bytes32 indexed channelID, uint64 version, uint8 phase, uint64 timeout
-    );
+    event ChannelUpdate(bytes32 indexed channelID, uint64 version, uint8 phase, uint64 timeout);
 
     /// @notice Registers, or refutes with, a signed state of a ledger channel and the states of all
     /// channels locked in it, depth first. A node that is registered with this very state needs no

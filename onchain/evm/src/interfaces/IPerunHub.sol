@@ -38,9 +38,7 @@ interface IPerunHub is IAdjudicator, IAssetHolder, IHubErrors {
     event StateRegistered(bytes32 indexed channelID, bytes state, bytes sigs);
 
     /// @notice A step was forced; `state` as above, the actor's signature over it.
-    event StateProgressed(
-        bytes32 indexed channelID, uint256 actorIdx, bytes state, bytes sig
-    );
+    event StateProgressed(bytes32 indexed channelID, uint256 actorIdx, bytes state, bytes sig);
 
     /// @notice A swap was claimed with this preimage.
     event SwapClaimed(bytes32 indexed channelID, bytes32 preimage);
@@ -74,8 +72,7 @@ interface IPerunHub is IAdjudicator, IAssetHolder, IHubErrors {
 
     /// @notice Registers a channel that is not a ledger channel, with what is locked in it, so that
     /// a large tree can be registered from below in several transactions.
-    function registerSub(SignedState calldata channel, SignedState[] calldata subChannels)
-        external;
+    function registerSub(SignedState calldata channel, SignedState[] calldata subChannels) external;
 
     /// @notice Concludes a registered sub-channel whose windows and those of all channels below are
     /// over, and keeps its outcome: later it stands for its whole subtree, so that a large tree can
@@ -131,8 +128,7 @@ interface IPerunHub is IAdjudicator, IAssetHolder, IHubErrors {
     function withdrawCredit(address holder, address receiver, uint256 amount) external;
 
     /// @notice Pays an account's credit to the receiver that it signed for.
-    function withdrawCreditFor(CreditWithdrawal calldata authorization, bytes calldata sig)
-        external;
+    function withdrawCreditFor(CreditWithdrawal calldata authorization, bytes calldata sig) external;
 
     // Open and change.
 
@@ -144,11 +140,9 @@ interface IPerunHub is IAdjudicator, IAssetHolder, IHubErrors {
     /// Permit2: spender is the hub, the witness is `ChannelDeposit(bytes32 channelID,bytes32
     ///   fundingID)`, the type string's rest "ChannelDeposit witness)ChannelDeposit(bytes32
     ///   channelID,bytes32 fundingID)TokenPermissions(address token,uint256 amount)".
-    function open(
-        bytes32 id,
-        Deposit[] calldata deposits,
-        Binding[] calldata payees
-    ) external payable;
+    function open(bytes32 id, Deposit[] calldata deposits, Binding[] calldata payees)
+        external
+        payable;
 
     /// @notice Binds a participant's payee, once and for all.
     function bindPayee(bytes32 id, Binding calldata binding) external;

@@ -7,7 +7,8 @@ import {IHubErrors} from "../interfaces/IHubErrors.sol";
 /// @title The one way a signature is written: 65 bytes r, s, v; low s; v 27 or 28.
 library Sig {
     /// Half of the order of secp256k1.
-    uint256 private constant HALF = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
+    uint256 private constant HALF =
+        0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
     /// @notice What participants sign for a state: the EIP-191 form of its hash.
     function eip191(bytes32 hash) internal pure returns (bytes32 digest) {

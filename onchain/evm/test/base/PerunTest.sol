@@ -195,7 +195,9 @@ abstract contract PerunTest {
         pure
         returns (WithdrawalAuth memory a, bytes memory sig)
     {
-        a = WithdrawalAuth(idOf(p), Participant(p.participants[index].ethAddress, ""), receiver, amount);
+        a = WithdrawalAuth(
+            idOf(p), Participant(p.participants[index].ethAddress, ""), receiver, amount
+        );
         sig = sign(index, eip191(keccak256(abi.encode(a))));
     }
 

@@ -45,10 +45,7 @@ interface Vm {
         external
         pure
         returns (uint256);
-    function keyExistsJson(string calldata json, string calldata key)
-        external
-        view
-        returns (bool);
+    function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
     function toString(uint256 value) external pure returns (string memory);
     function assertEq(uint256 left, uint256 right) external pure;
     function assertEq(uint256 left, uint256 right, string calldata why) external pure;
@@ -58,7 +55,12 @@ interface Vm {
     function assertTrue(bool condition) external pure;
     function assertTrue(bool condition, string calldata why) external pure;
     function lastCallGas() external view returns (Gas memory);
-    function cool(address target) external;
+    function record() external;
+    function accesses(address who) external returns (bytes32[] memory, bytes32[] memory);
+    function parseJsonKeys(string calldata json, string calldata key)
+        external
+        pure
+        returns (string[] memory);
     function envOr(string calldata name, bool value) external view returns (bool);
 
     struct Gas {

@@ -106,7 +106,8 @@ abstract contract Deposits is HubBase {
     }
 
     function _pull3009(bytes32 nonce, Deposit calldata d, address token) private {
-        (address from, uint256 validAfter, uint256 validBefore, bytes calldata sig) = _owner(d.data);
+        (address from, uint256 validAfter, uint256 validBefore, bytes calldata sig) =
+            _owner(d.data);
         if (sig.length == 65) {
             IERC3009(token)
                 .receiveWithAuthorization(
@@ -195,7 +196,11 @@ abstract contract Deposits is HubBase {
         sig = _bytesAt(data, 96);
     }
 
-    function _permit(bytes calldata data) private pure returns (uint256 until, bytes calldata sig) {
+    function _permit(bytes calldata data)
+        private
+        pure
+        returns (uint256 until, bytes calldata sig)
+    {
         until = uint256(bytes32(data[128:160]));
         sig = _bytesAt(data, 160);
     }

@@ -47,13 +47,14 @@ abstract contract Disputes is HubBase {
         state = node.state.read();
         _checkState(channel, state);
         bytes32 key = channel.isLedger ? state.id : state.childKey();
-        bool known = _records[key].isOf(state.hash) && _records[key].exists();
+        Record record = _records[key];
+        bool known = record.isOf(state.hash) && record.exists();
         if (!known) _checkAll(channel, Sig.eip191(state.hash), node.sigs);
         if (state.lockedCount != 0 && !(known && _skipsChildren(state, subs, next))) {
             next = _registerChildren(channel, state, subs, next, depth);
         }
         if (!known) {
-            _store(key, channel, state);
+            _store(key, record, channel, state);
             emit IPerunHub.StateRegistered(state.id, state.encoded(), Calldata.joined(node.sigs));
         }
         return (next, channel, state);
@@ -118,8 +119,12 @@ abstract contract Disputes is HubBase {
 
     /// A first state opens the window; a newer one replaces it and never prolongs the window; a
     /// final one ends it.
-    function _store(bytes32 key, ChannelView memory channel, StateView memory state) private {
-        Record record = _records[key];
+    function _store(
+        bytes32 key,
+        Record record,
+        ChannelView memory channel,
+        StateView memory state
+    ) private {
         uint256 timeout = block.timestamp;
         if (record.exists()) {
             if (record.phase() != Records.DISPUTE) revert IHubErrors.WrongPhase();
@@ -234,7 +239,11 @@ abstract contract Disputes is HubBase {
         _write(key, sub.id, record.concluded());
     }
 
-    function _registered(bytes32 key, StateView memory state) private view returns (Record record) {
+    function _registered(bytes32 key, StateView memory state)
+        private
+        view
+        returns (Record record)
+    {
         record = _records[key];
         if (!record.exists()) revert IHubErrors.NotRegistered();
         if (!record.isOf(state.hash)) revert IHubErrors.WrongState();

@@ -301,7 +301,7 @@ contract HubDesk is Deposits {
         uint256 left
     ) private {
         uint256[] memory back = new uint256[](channel.count);
-        Settlement.addInProportion(back, taken, sum, left);
+        Settlement.addInProportion(back, 0, taken, sum, left);
         for (uint256 k = 0; k < channel.count; ++k) {
             if (back[k] != 0) _held[holder][_fundingID(channel.id, channel.party(k))] += back[k];
         }
@@ -325,7 +325,9 @@ contract HubDesk is Deposits {
         _pay(w.holder, msg.sender, w.fee);
     }
 
-    function _payCredit(address account, address holder, address receiver, uint256 amount) private {
+    function _payCredit(address account, address holder, address receiver, uint256 amount)
+        private
+    {
         uint256 waiting = _credit[account][holder];
         if (waiting < amount) revert IHubErrors.Insufficient();
         _credit[account][holder] = waiting - amount;

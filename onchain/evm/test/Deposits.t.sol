@@ -288,7 +288,8 @@ contract DepositsTest is PerunTest {
         bytes32 kind = keccak256(
             "PayeeBinding(bytes32 channelID,address participant,address payee,uint256 deadline)"
         );
-        bytes32 digest = typed(keccak256(abi.encode(kind, idOf(p), who(0), payee, block.timestamp)));
+        bytes32 digest =
+            typed(keccak256(abi.encode(kind, idOf(p), who(0), payee, block.timestamp)));
         return Binding(who(0), payee, block.timestamp, sign(signer, digest));
     }
 
@@ -365,8 +366,9 @@ contract DepositsTest is PerunTest {
         hub.open(idOf(p), d, noPayees);
         vm.assertEq(hub.holdings(fid(p, 1)), 12);
         d = one(p, 0, coin, 8, Source.IntentCredit);
-        d[0].data =
-            abi.encode(who(0), uint256(7), block.timestamp, intent(p, 0, d[0], 7, block.timestamp));
+        d[0].data = abi.encode(
+            who(0), uint256(7), block.timestamp, intent(p, 0, d[0], 7, block.timestamp)
+        );
         hub.open(idOf(p), d, noPayees);
         vm.assertEq(hub.holdings(fid(p, 0)), 8);
         vm.assertEq(hub.credit(who(0), coin), 0);

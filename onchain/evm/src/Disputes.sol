@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {TransientSlot} from "@openzeppelin/contracts/utils/TransientSlot.sol";
 import {HubBase} from "./HubBase.sol";
 import {IHubErrors} from "./interfaces/IHubErrors.sol";
 import {IPerunHub} from "./interfaces/IPerunHub.sol";
@@ -22,6 +23,7 @@ abstract contract Disputes is HubBase {
     using Encoding for State;
     using Encoding for StateView;
     using Records for Record;
+    using TransientSlot for *;
 
     uint256 private constant MAX_DEPTH = 4;
 
@@ -52,6 +54,8 @@ abstract contract Disputes is HubBase {
         if (!known) _checkAll(channel, Sig.eip191(state.hash), node.sigs);
         if (state.lockedCount != 0 && !(known && _skipsChildren(state, subs, next))) {
             next = _registerChildren(channel, state, subs, next, depth);
+            // Participants can sign a channel into itself: then the record is another one now.
+            record = _records[key];
         }
         if (!known) {
             _store(key, record, channel, state);
@@ -183,7 +187,10 @@ abstract contract Disputes is HubBase {
         StateView memory sub = state.read();
         bytes32 key = sub.childKey();
         _concludeChild(key, sub);
-        if (_outcomes[key].length == 0) _outcomes[key] = _collectAll(sub, subs);
+        if (_outcomes[key].length != 0) return;
+        key.asBoolean().tstore(true);
+        _outcomes[key] = _collectAll(sub, subs);
+        key.asBoolean().tstore(false);
     }
 
     function _collectAll(StateView memory state, State[] calldata subs)
@@ -210,10 +217,25 @@ abstract contract Disputes is HubBase {
             bytes32 key = sub.childKey();
             _concludeChild(key, sub);
             uint256[] memory below = _outcomes[key];
-            if (below.length == 0) (next, below) = _collect(sub, subs, next);
+            if (key.asBoolean().tload()) {
+                below = _loop(sub);
+            } else if (below.length == 0) {
+                key.asBoolean().tstore(true);
+                (next, below) = _collect(sub, subs, next);
+                key.asBoolean().tstore(false);
+            }
             _addMapped(state, entry, rows, sub.columns, below);
         }
         return (next, rows);
+    }
+
+    /// A channel that is locked in itself, by way of others: its participants signed that. No state
+    /// says who gets it, so the first of them does, and nobody above has to wait.
+    function _loop(StateView memory sub) private pure returns (uint256[] memory rows) {
+        rows = new uint256[](sub.assetCount * sub.columns);
+        for (uint256 row = 0; row < sub.assetCount; ++row) {
+            rows[row * sub.columns] = sub.totals[row];
+        }
     }
 
     function _addMapped(

@@ -10,6 +10,7 @@ import {IHubErrors} from "./interfaces/IHubErrors.sol";
 import {IPerunHub} from "./interfaces/IPerunHub.sol";
 import {IERC3009, IPermit2} from "./interfaces/ITokenExtensions.sol";
 import {Binding, Deposit, Source} from "./interfaces/Types.sol";
+import {Record, Records} from "./lib/Records.sol";
 import {Sig} from "./lib/Sig.sol";
 import {Typed} from "./lib/Typed.sol";
 
@@ -17,6 +18,8 @@ import {Typed} from "./lib/Typed.sol";
 /// @notice Whatever somebody signed names the deposit it is for: nobody can steer it elsewhere. And
 /// a token's deposit is what the hub's balance grew by, or there is none.
 abstract contract Deposits is HubBase {
+    using Records for Record;
+
     IPermit2 private constant PERMIT2 = IPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
     bytes32 private constant WITNESS =
         keccak256("ChannelDeposit(bytes32 channelID,bytes32 fundingID)");
@@ -45,6 +48,7 @@ abstract contract Deposits is HubBase {
             Sig.checkAccount(digest, b.sig, b.participant);
         }
         _payees[fundingID] = b.payee;
+        _records[id] = _records[id].withPayees();
         emit IPerunHub.PayeeSet(id, b.participant, b.payee);
     }
 

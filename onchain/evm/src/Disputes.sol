@@ -140,7 +140,7 @@ abstract contract Disputes is HubBase {
             if (!channel.isLedger && channel.app != address(0)) _forced[key] = channel.duration;
         }
         if (!channel.isLedger && _childKeys[state.id] != key) _childKeys[state.id] = key;
-        _write(key, state.id, Records.make(state.hash, state.version, timeout, Records.DISPUTE));
+        _write(key, state.id, record.next(state.hash, state.version, timeout, Records.DISPUTE));
     }
 
     // Concluding.
@@ -158,6 +158,7 @@ abstract contract Disputes is HubBase {
         if (record.phase() == Records.CONCLUDED) revert IHubErrors.AlreadyConcluded();
         uint256 forced = channel.app == address(0) || root.isFinal ? 0 : channel.duration;
         if (!record.isOver(forced)) revert IHubErrors.WindowOpen();
+        channel.hasPayees = record.hasPayees();
         rows = _collectAll(root, subs);
         _write(root.id, root.id, record.concluded());
     }
@@ -279,7 +280,9 @@ abstract contract Disputes is HubBase {
         bool skip
     ) internal returns (bool, ChannelView memory channel, StateView memory last) {
         channel = params.read();
-        if (_concluded(channel.id)) {
+        Record record = _records[channel.id];
+        channel.hasPayees = record.hasPayees();
+        if (record.phase() == Records.CONCLUDED) {
             if (skip) return (false, channel, last);
             revert IHubErrors.AlreadyConcluded();
         }
@@ -288,7 +291,7 @@ abstract contract Disputes is HubBase {
         if (!last.isFinal) revert IHubErrors.NotFinal();
         _checkState(channel, last);
         _checkAll(channel, Sig.eip191(last.hash), sigs);
-        Record record = Records.make(last.hash, last.version, block.timestamp, Records.CONCLUDED);
+        record = record.next(last.hash, last.version, block.timestamp, Records.CONCLUDED);
         _write(last.id, last.id, record);
         if (_isForeign(last)) {
             emit IPerunHub.StateRegistered(last.id, last.encoded(), Calldata.joined(sigs));

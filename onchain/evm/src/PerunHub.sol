@@ -220,46 +220,60 @@ contract PerunHub is Disputes {
     ) private {
         uint256 count = channel.count;
         bytes32[] memory ids = new bytes32[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            ids[i] = _fundingID(channel.id, channel.party(i));
-        }
         address[] memory holders = new address[](state.assetCount);
-        uint256[] memory deposits = new uint256[](count);
-        for (uint256 row = 0; row < holders.length; ++row) {
-            holders[row] = state.native(row);
-            if (holders[row] != address(0)) {
-                _settleAsset(holders[row], ids, deposits, rows, row * count, pays);
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                ids[i] = _fundingID(channel.id, channel.party(i));
+            }
+            for (uint256 row = 0; row < holders.length; ++row) {
+                address holder = state.native(row);
+                if (holder == address(0)) continue;
+                holders[row] = holder;
+                _settleAsset(_held[holder], ids, rows, row * count, pays);
             }
         }
-        if (!pays) return;
-        for (uint256 i = 0; i < count; ++i) {
-            address payee = _payees[ids[i]];
+        if (pays) _payAll(channel, ids, holders, rows);
+    }
+
+    function _payAll(
+        ChannelView memory channel,
+        bytes32[] memory ids,
+        address[] memory holders,
+        uint256[] memory rows
+    ) private {
+        for (uint256 i = 0; i < ids.length; ++i) {
+            address payee = channel.hasPayees ? _payees[ids[i]] : address(0);
             if (payee == address(0)) payee = channel.party(i);
             for (uint256 row = 0; row < holders.length; ++row) {
-                uint256 amount = rows[row * count + i];
-                if (holders[row] == address(0) || amount == 0) continue;
+                uint256 amount = rows[row * ids.length + i];
+                if (amount == 0 || holders[row] == address(0)) continue;
                 _withdrawn(holders[row], ids[i], amount, payee);
                 _push(holders[row], payee, amount);
             }
         }
     }
 
+    /// Sums cannot overflow: every amount is below 2^128, and there are at most 16.
     function _settleAsset(
-        address holder,
+        mapping(bytes32 => uint256) storage book,
         bytes32[] memory ids,
-        uint256[] memory deposits,
         uint256[] memory rows,
         uint256 first,
         bool pays
     ) private {
-        mapping(bytes32 => uint256) storage book = _held[holder];
-        for (uint256 i = 0; i < ids.length; ++i) {
-            deposits[i] = book[ids[i]];
-        }
-        Settlement.pay(deposits, rows, first);
-        for (uint256 i = 0; i < ids.length; ++i) {
-            uint256 rest = pays ? 0 : rows[first + i];
-            if (rest != deposits[i]) book[ids[i]] = rest;
+        uint256[] memory deposits = new uint256[](ids.length);
+        unchecked {
+            uint256 difference;
+            for (uint256 i = 0; i < ids.length; ++i) {
+                uint256 deposited = book[ids[i]];
+                deposits[i] = deposited;
+                difference += deposited - rows[first + i];
+            }
+            if (difference != 0) Settlement.pay(deposits, rows, first);
+            for (uint256 i = 0; i < ids.length; ++i) {
+                uint256 rest = pays ? 0 : rows[first + i];
+                if (rest != deposits[i]) book[ids[i]] = rest;
+            }
         }
     }
 

@@ -314,6 +314,29 @@ contract DepositsTest is PerunTest {
         vm.assertEq(address(0xCAFE).balance, 2);
     }
 
+    /// Bound at any time before, and it outlives every change of the record.
+    function testAPayeeOutlivesADispute() public {
+        Params memory p = newParams(2);
+        fund(p, coin, 10, 20);
+        hub.bindPayee(idOf(p), binding(p, 0, address(0xB0B)));
+        (uint64 timeout,,,,,) = hub.disputes(idOf(p));
+        vm.assertEq(timeout, 0, "a payee is no dispute");
+        State memory s = newState(p, 1, coin, list(30, 0));
+        refuses(IHubErrors.NotRegistered.selector);
+        hub.conclude(p, s, none());
+        register(p, s);
+        (timeout,,,,,) = hub.disputes(idOf(p));
+        vm.assertEq(timeout, block.timestamp + DURATION);
+        s = newState(p, 2, coin, list(12, 18));
+        register(p, s);
+        vm.prank(who(1));
+        hub.bindPayee(idOf(p), Binding(who(1), address(0xCAFE), 0, ""));
+        vm.warp(timeout);
+        hub.concludeAndPay(p, s, none());
+        vm.assertEq(address(0xB0B).balance, 12);
+        vm.assertEq(address(0xCAFE).balance, 18);
+    }
+
     // Credits.
 
     function credited() private returns (Params memory p) {

@@ -30,10 +30,7 @@ contract GasTest is PerunTest {
 
     /// Measured by the release build only: `run.sh gas` sets the variable.
     function row(string memory name, uint256 aim) private {
-        // What is paid: a transaction gets back a part of what it frees, a fifth at the most.
-        uint256 gross = vm.lastCallGas().gasTotalUsed;
-        uint256 refund = uint256(int256(vm.lastCallGas().gasRefunded));
-        uint256 used = gross - (refund > gross / 5 ? gross / 5 : refund);
+        uint256 used = vm.lastCallGas().gasTotalUsed;
         emit log_named_uint(string.concat(name, " [aim ", vm.toString(aim), "]"), used);
         if (vm.envOr("PERUN_GAS_AIMS", false)) vm.assertTrue(used <= aim, name);
     }

@@ -23,7 +23,8 @@ abstract contract Deposits is HubBase {
     IPermit2 private constant PERMIT2 = IPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
     bytes32 private constant WITNESS =
         keccak256("ChannelDeposit(bytes32 channelID,bytes32 fundingID)");
-    string private constant WITNESS_REST = "ChannelDeposit witness)ChannelDeposit(bytes32 channelID,bytes32 fundingID)"
+    string private constant WITNESS_REST = "ChannelDeposit witness)"
+        "ChannelDeposit(bytes32 channelID,bytes32 fundingID)"
         "TokenPermissions(address token,uint256 amount)";
 
     function _open(bytes32 id, Deposit[] calldata deposits, Binding[] calldata payees) internal {

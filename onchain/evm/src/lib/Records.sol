@@ -13,7 +13,8 @@ library Records {
 
     uint256 private constant PAYEES = 4;
 
-    /// @notice A record that follows `old`. `number` is the version, 48 bits; `end` the timeout, 37.
+    /// @notice A record that follows `old`. `number` is the version, 48 bits; `end` the timeout,
+    /// 37 bits.
     function next(Record old, bytes32 hash, uint256 number, uint256 end, uint256 stage)
         internal
         pure

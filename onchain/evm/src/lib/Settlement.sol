@@ -23,8 +23,8 @@ library Settlement {
     }
 
     /// @notice Adds `amount` to the shares from `first` on, in proportion to `weights`, whose sum
-    /// is not zero; what does not divide goes to the last who has any weight. Weights and amount are
-    /// below 2^128.
+    /// is not zero; what does not divide goes to the last who has any weight. Weights and amount
+    /// are below 2^128.
     function addInProportion(
         uint256[] memory shares,
         uint256 first,

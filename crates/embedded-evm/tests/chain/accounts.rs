@@ -134,6 +134,9 @@ fn blocks_are_what_their_roots_and_hashes_say() {
         head.header.logs_bloom,
         consensus.iter().fold(Bloom::ZERO, |sum, it| sum | *it.logs_bloom())
     );
+    let places: Vec<_> =
+        receipts.iter().flat_map(|it| it.inner.logs()).map(|log| log.log_index).collect();
+    assert_eq!(places, [Some(0), Some(1), Some(2)]);
     let used: u64 = receipts.iter().map(|it| it.gas_used).sum();
     assert_eq!(used, head.header.gas_used);
     for (index, tx) in block.transactions.txns().enumerate() {

@@ -52,6 +52,9 @@ pub fn balance(
     }
 }
 
+/// The top byte of a `since` that waits until a time, by median time in seconds.
+const ABSOLUTE_SECONDS: u64 = 0x40 << 56;
+
 struct Work<'a> {
     draft: Draft,
     funds: &'a Funds<'a>,
@@ -61,6 +64,8 @@ struct Work<'a> {
     first: Option<usize>,
     /// An output of the draft that already pays the wallet's lock: change is added to it.
     purse: Option<usize>,
+    /// The time that the next input taken proves to have passed.
+    proof: Option<u64>,
     /// A token change cell: where change goes that is too little for a cell, when no cell is left.
     token_change: Option<usize>,
 }
@@ -78,8 +83,8 @@ impl<'a> Work<'a> {
         let free = funds.cells.iter().filter(|cell| !spent(cell)).collect();
         let own = draft.spends.iter().map(|spend| &spend.cell);
         let taken = own.filter(|cell| ours(&cell.output.lock())).cloned().collect();
-        let mut work =
-            Self { draft: draft.clone(), funds, free, taken, first, purse, token_change: None };
+        let (draft, proof) = (draft.clone(), draft.reached);
+        let mut work = Self { draft, funds, free, taken, first, purse, proof, token_change: None };
         work.draft.depend_on(&funds.lock.deps);
         if let Some(first) = first {
             work.place_lock(first);
@@ -94,12 +99,22 @@ impl<'a> Work<'a> {
         self.free.retain(|free| free.out_point != cell.out_point);
         self.taken.push(cell.clone());
         let position = self.draft.spends.len();
-        self.draft.spends.push(Spend { cell: cell.clone(), since: self.funds.lock.since });
+        let since = self.since();
+        self.draft.spends.push(Spend { cell: cell.clone(), since });
         if self.first.is_none() {
             self.first = Some(position);
             self.place_lock(position);
         }
         Ok(())
+    }
+
+    /// The time lock of the next input: the lock's own, or the time that the draft asks to have
+    /// passed. A lock that insists on its own cannot prove another one.
+    const fn since(&mut self) -> u64 {
+        match self.proof.take() {
+            Some(seconds) if self.funds.lock.since == 0 => ABSOLUTE_SECONDS | seconds,
+            _ => self.funds.lock.since,
+        }
     }
 
     fn place_lock(&mut self, position: usize) {
@@ -143,6 +158,10 @@ impl<'a> Work<'a> {
 
     /// The finished transaction if what was taken is enough; else one more cell is taken.
     fn finish(&mut self, fee: &Fee) -> Result<Option<Balanced>, Error> {
+        if let Some(cell) = self.proof.and_then(|_| self.next_plain(0)) {
+            // Whatever is missing beside it is taken in later rounds.
+            return self.take(cell).map(|()| None);
+        }
         let bare_fee = fee.of(self.draft.build().size())?;
         let bare_over = self.over(bare_fee)?;
         if let Some(purse) = self.purse.filter(|_| bare_over >= 0) {

@@ -104,7 +104,7 @@ impl Life {
         self.step(table, &world, (1, "refute"), refute)?;
         world.chain.advance(CHALLENGE)?;
         let later = world.fork();
-        let conclude = Step::Conclude { state: newest.clone(), unpaid: 0 };
+        let conclude = Step::Conclude { state: newest.clone(), unpaid: 0, decision: None };
         self.step(table, &world, (0, "conclude"), conclude)?;
         if self.with_token { self.leave(table, &later, newest) } else { Ok(()) }
     }
@@ -112,7 +112,7 @@ impl Life {
     /// The token's row is left behind and withdrawn later.
     fn leave(&self, table: &mut Table, world: &World, state: State) -> Outcome<()> {
         let unpaid = self.opened.contract.setup().token_mask();
-        let conclude = Step::Conclude { state: state.clone(), unpaid };
+        let conclude = Step::Conclude { state: state.clone(), unpaid, decision: None };
         self.step(table, world, (0, "conclude, token row left"), conclude)?;
         let left: u64 = world.live(&self.opened.contract)?.cell().output.capacity().into();
         let name = format!("{}: channel cell of a token row left", self.title);

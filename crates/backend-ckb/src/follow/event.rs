@@ -6,7 +6,7 @@
 
 use super::BlockStamp;
 use ckb_types::packed::{Byte32, OutPoint};
-use perun_channel::adjudicator::{ChannelCell, Setup, Slot};
+use perun_channel::adjudicator::{ChannelCell, Decision, Setup, Slot};
 use perun_channel::{ChannelId, Signature, State};
 
 /// News of one channel.
@@ -146,6 +146,8 @@ pub enum Cause {
     Concluded {
         /// The state.
         state: State,
+        /// How its swap ended on this chain; a claim's preimage opens the other ledgers' legs.
+        decision: Option<Decision>,
         /// The token rows left unpaid, one bit each.
         unpaid: u32,
         /// The cell that keeps them, if there are any.

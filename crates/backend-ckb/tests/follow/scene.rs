@@ -181,6 +181,7 @@ impl Scene {
                 id: setup.id(),
                 state_hash: state.hash(),
                 version: Version::ZERO,
+                claimed: false,
             };
             let capacity = (BALANCE + RESERVE) * if complete { 2 } else { 1 };
             outputs.push(self.channel_output(&content, capacity));
@@ -225,6 +226,7 @@ impl Scene {
             id: content.id,
             state_hash: state.hash(),
             version: state.version(),
+            claimed: false,
         };
         let output = self.channel_output(&next, shannons(&pact.cell.output));
         let action = Action::Register {
@@ -238,7 +240,8 @@ impl Scene {
 
     /// Pays the registered state.
     pub(crate) fn conclude(&self, pact: &Pact, state: &State) -> TransactionView {
-        let action = Action::Conclude { setup: pact.setup.clone(), body: StateBody::of(state) };
+        let (setup, body) = (pact.setup.clone(), StateBody::of(state));
+        let action = Action::Conclude { setup, body, decision: None };
         self.spend(pact, since(), self.payouts(state), action).0
     }
 

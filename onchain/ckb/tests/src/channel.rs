@@ -242,7 +242,8 @@ impl Channel {
     #[must_use]
     pub fn cell(&self, phase: Phase, marks: u32, state: &State) -> CellSketch {
         let (state_hash, version) = (state.hash(), state.version());
-        let data = ChannelCell { phase, marks, id: self.id(), state_hash, version }.to_data();
+        let (id, claimed) = (self.id(), false);
+        let data = ChannelCell { phase, marks, id, state_hash, version, claimed }.to_data();
         let capacity = match phase {
             Phase::Concluded => 222 * CKB,
             Phase::Funding => self.deposited_capacity(marks),

@@ -203,7 +203,7 @@ impl Story {
         let input = self.spend(channel, stands, since);
         self.settle(channel, &stands.state, None, unpaid);
         let (setup, body) = (channel.setup.clone(), Channel::body(&stands.state));
-        self.draft.act(At::Spent(input), Action::Conclude { setup, body });
+        self.draft.act(At::Spent(input), Action::Conclude { setup, body, decision: None });
     }
 
     /// Pays rows that were left unpaid.

@@ -409,6 +409,31 @@ mod tests {
     }
 
     #[test]
+    fn the_first_input_of_the_wallet_proves_the_time_that_must_have_passed() {
+        let reached = Some(2_000_000_000);
+        let sinces = |draft: &Draft, lock: &OwnedLock| {
+            let cells = [plain(1, 90), plain(2, 91), plain(3, 92)];
+            let funds = Funds { lock, cells: &cells };
+            let done = balance(draft, &funds, &deployment(), &FEE).unwrap();
+            let inputs = done.spent.tx.inputs().into_iter();
+            inputs.map(|input| input.since().into()).collect::<Vec<u64>>()
+        };
+        let proof = 0x40 << 56 | 2_000_000_000;
+        let mut draft = paying(100);
+        draft.reached = reached;
+        assert_eq!(sinces(&draft, &owner()), [proof, 0]);
+        assert_eq!(sinces(&paying(100), &owner()), [0, 0]);
+        let bound = OwnedLock { since: 7, ..owner() };
+        assert_eq!(sinces(&draft, &bound), [7, 7], "its own time lock comes first");
+        // Nothing is missing, and still somebody must prove the time.
+        let mut paid = Draft::default();
+        paid.reached = reached;
+        paid.spends.push(Spend::now(plain(9, 100)));
+        paid.makes.push(Made::plain(script(1, 20), 99 * CKB));
+        assert_eq!(sinces(&paid, &owner()), [0, proof]);
+    }
+
+    #[test]
     fn more_cells_than_one_transaction_should_spend_are_an_error() {
         let cells: Vec<Cell> = (0..300).map(|index| plain(index, 61)).collect();
         let error = balanced(&paying(61 * 290), &cells).unwrap_err();

@@ -7,7 +7,7 @@
 use super::BlockStamp;
 use ckb_types::packed::{Byte32, OutPoint};
 use perun_channel::adjudicator::{ChannelCell, Decision, Setup, Slot};
-use perun_channel::{ChannelId, Signature, State};
+use perun_channel::{ChannelId, Signature, State, Swap};
 
 /// News of one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,4 +188,17 @@ pub enum Cause {
         /// The input.
         input: OutPoint,
     },
+}
+
+impl Cause {
+    /// The preimage that a claim has shown, if it opens the lock of the state's swap: then it opens
+    /// the same swap's legs on every other ledger, whether or not this change ever settles.
+    #[must_use]
+    pub fn secret(&self) -> Option<&[u8; 32]> {
+        let Self::Concluded { state, decision: Some(Decision::Claim(preimage)), .. } = self else {
+            return None;
+        };
+        let swap = Swap::pending(state).ok().flatten();
+        swap.is_some_and(|swap| swap.opened_by(preimage)).then_some(preimage)
+    }
 }

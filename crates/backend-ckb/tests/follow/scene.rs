@@ -12,12 +12,13 @@ use perun_backend_ckb::follow::{
 };
 use perun_backend_ckb::rpc::{Cell, DevControl, Rpc};
 use perun_channel::adjudicator::{
-    Action, ChannelCell, CkbParticipant, Consent, Env, Phase, Row, Setup, Slot, SlotKind,
+    Action, ChannelCell, CkbParticipant, Consent, Decision, Env, Phase, Row, Setup, Slot, SlotKind,
     StateBody, WitnessArgs, WitnessField, consent_digest, origin, registration_digest,
 };
 use perun_channel::codec::{Decode, Encode};
 use perun_channel::hash::ckb_hash;
 use perun_channel::sig::sign;
+use perun_channel::swap::{Leg, Swap, SwapStep};
 use perun_channel::{
     Address, Allocation, Amount, Asset, ChannelId, Participant, Signature, State, Version,
 };
@@ -245,6 +246,15 @@ impl Scene {
         self.spend(pact, since(), self.payouts(state), action).0
     }
 
+    /// Pays the registered state, whose swap this secret opens.
+    pub(crate) fn claim(&self, pact: &Pact, state: &State, secret: [u8; 32]) -> TransactionView {
+        let (setup, body) = (pact.setup.clone(), StateBody::of(state));
+        let outcome = setup.outcome(state, true).unwrap();
+        let action = Action::Conclude { setup, body, decision: Some(Decision::Claim(secret)) };
+        let paid = state.at_version(state.version(), outcome);
+        self.spend(pact, since(), self.payouts(&paid), action).0
+    }
+
     /// Pays a final state.
     pub(crate) fn close_final(&self, pact: &Pact, state: &State) -> TransactionView {
         let signatures = pact.keys.iter().map(|key| sign(&state.digest(), key)).collect();
@@ -384,6 +394,13 @@ impl Pact {
         let initial = Self::initial(&self.setup);
         let paid = initial.outcome().transfer(0, 1, 0, Amount::new(u128::from(version))).unwrap();
         initial.at_version(Version::new(version), paid)
+    }
+
+    /// The state with this version, in which the first one pays the second for this secret.
+    pub(crate) fn swapping(&self, version: u64, secret: &[u8; 32]) -> State {
+        let leg = Leg { asset: 0, from: 0, to: 1, expiry: 1, amount: Amount::new(9_000) };
+        let swap = Swap::new(Swap::lock_of(secret), vec![leg]).unwrap();
+        SwapStep::Start(&swap).after(&Self::initial(&self.setup), Version::new(version)).unwrap()
     }
 
     fn content(&self) -> ChannelCell {

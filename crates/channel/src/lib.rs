@@ -3,9 +3,9 @@
 //! Types ([`Params`], [`State`], [`Allocation`]), their one canonical encoding ([`codec`]), the
 //! bytes that are signed ([`abi`], exactly go-perun's Ethereum encoding), strict signatures
 //! ([`sig`]), the rules for going from one state to the next ([`transition`]), swaps across ledgers
-//! ([`swap`]) and the adjudicator's verdict over a transaction ([`adjudicator`]). All of it is pure: no clock, no disk, no network,
-//! no randomness. The same functions run in the node, in the CKB script and in the browser; a rule
-//! exists once.
+//! ([`swap`]) and the adjudicator's verdict over a transaction ([`adjudicator`]). All of it is
+//! pure: no clock, no disk, no network, no randomness. The same functions run in the node, in the
+//! CKB script and in the browser; a rule exists once.
 //!
 //! ```
 //! use perun_channel::{Address, Allocation, Amount, Asset, Params, Participant, State};

@@ -111,7 +111,8 @@ fn check_of(
     first_broken(&rules)
 }
 
-/// [`check`], no locked entry changes, and no swap is pending: the rule for payments and other ordinary updates.
+/// [`check`], no locked entry changes, and no swap is pending: the rule for payments and other
+/// ordinary updates.
 pub fn check_ordinary(
     params: &Params,
     current: &State,
@@ -442,8 +443,8 @@ mod tests {
 
     #[test]
     fn a_swaps_steps_lead_to_exactly_one_state() {
-        let (swap, data) = (swap(30), swap(30).to_data());
-        let pending = carrying(5, &[100, 200], data.clone());
+        let swap = swap(30);
+        let pending = carrying(5, &[100, 200], swap.to_data());
         let steps = [
             (current(), SwapStep::Start(&swap), pending.clone()),
             (pending.clone(), SwapStep::Finish, carrying(7, &[70, 230], vec![])),

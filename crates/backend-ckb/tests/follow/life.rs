@@ -96,8 +96,8 @@ fn conclude_when_the_deadline_is_reached(
     assert_eq!(watcher.0.live_cell(&disputed.id()), None);
 }
 
-/// Whoever claims on this ledger tells everybody the secret that opens the other ledgers' legs, from
-/// the pool on.
+/// Whoever claims on this ledger tells everybody the secret that opens the other ledgers' legs,
+/// from the pool on.
 #[test]
 fn a_claim_tells_its_secret_before_it_is_committed() {
     let (scene, secret) = (Scene::new(), [0x5e; 32]);

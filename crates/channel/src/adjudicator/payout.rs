@@ -161,9 +161,9 @@ impl Dues {
     }
 }
 
-/// What each participant is owed of this outcome when rows go from `unpaid_before` (none: nothing was paid yet) to
-/// `unpaid`. Coins and reserves are paid by the first settlement, less what the unpaid rows' cells
-/// hold.
+/// What each participant is owed of this outcome when rows go from `unpaid_before` (none: nothing
+/// was paid yet) to `unpaid`. Coins and reserves are paid by the first settlement, less what the
+/// unpaid rows' cells hold.
 pub fn settlement_dues(
     setup: &Setup,
     outcome: &Allocation,

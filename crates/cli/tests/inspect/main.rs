@@ -9,7 +9,7 @@ mod garbage;
 mod scene;
 
 use ckb_types::prelude::*;
-use perun_channel::adjudicator::Phase;
+use perun_channel::adjudicator::{Action, ChannelCell, Decision, Phase, StateBody};
 use perun_channel::codec::Encode;
 use perun_cli::inspect::explain_text;
 use perun_cli::programs::Programs;
@@ -96,6 +96,24 @@ fn the_marks_of_a_cell_are_told_by_its_phase() {
 }
 
 #[test]
+fn a_claim_is_told_by_the_cell_and_by_the_action() {
+    let scene = Scene::with_token();
+    let mut cell = scene.cell(Phase::Concluded, 0b10, 4);
+    let told = |cell: &ChannelCell| explain(&hex::full(&cell.to_data())).text(Look::PLAIN);
+    assert!(!told(&cell).contains("claimed"));
+    cell.claimed = true;
+    assert!(told(&cell).contains("claimed: its legs move"), "{}", told(&cell));
+    let report = |decision| {
+        let (setup, body) = (scene.setup.clone(), StateBody::of(&scene.state(4)));
+        explain_bytes(&Action::Conclude { setup, body, decision }).text(Look::PLAIN)
+    };
+    let claim = report(Some(Decision::Claim([0x5e; 32])));
+    assert!(claim.contains("claimed") && claim.contains(&"5e".repeat(32)), "{claim}");
+    assert!(report(Some(Decision::Refund)).contains("lapsed"));
+    assert!(!report(None).contains("swap"));
+}
+
+#[test]
 fn a_registration_is_explained_without_a_node() {
     let (scene, programs) = (Scene::with_token(), Programs::built_in());
     let tx = scene::registration(&scene, &programs);
@@ -130,11 +148,11 @@ fn a_signature_of_somebody_else_is_called_so() {
     let (scene, programs) = (Scene::with_token(), Programs::built_in());
     // Signed for the first party's slot, handed in for the second's.
     let other = scene.register(&programs, 3, 0);
-    let perun_channel::adjudicator::Action::Register { setup, body, signatures, .. } = other else {
+    let Action::Register { setup, body, signatures, .. } = other else {
         panic!("a registration is a registration");
     };
     let slot = perun_channel::adjudicator::Slot::from_number(2);
-    let action = perun_channel::adjudicator::Action::Register { setup, body, slot, signatures };
+    let action = Action::Register { setup, body, slot, signatures };
     let tx = scene::registration(&scene, &programs).as_advanced_builder();
     let tx = tx.set_witnesses(vec![scene::witness(&action).pack()]);
     let text = explain(&hex::full(tx.build().data().as_slice())).text(Look::PLAIN);

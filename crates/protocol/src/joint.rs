@@ -10,6 +10,7 @@ use alloc::vec;
 use crate::channel::Channel;
 use crate::effect::{Effect, Step};
 use crate::input::{Input, Reply};
+use crate::ledgers::Funding;
 use crate::machine::Context;
 use crate::message::{Body, DeclineReason};
 use crate::phase::{Joining, Joint};
@@ -46,12 +47,12 @@ pub(crate) fn step(
             Ok(Verdict::Fail(DeclineReason::Assembly {}))
         }
         (Joint::Checking { assembly, witness }, Input::Backend(Reply::WitnessGood(name)))
-            if name == assembly.transaction =>
+            if Some(name) == assembly.transaction() =>
         {
             Ok(Verdict::Step(release(context, plan, assembly, Some(witness))))
         }
         (Joint::Checking { assembly, .. }, Input::Backend(Reply::WitnessBad(name)))
-            if name == assembly.transaction =>
+            if Some(name) == assembly.transaction() =>
         {
             Ok(Verdict::Fail(DeclineReason::BadWitness {}))
         }
@@ -71,9 +72,9 @@ pub(crate) fn step(
         // again until it is there, or the wait is over.
         (
             joint @ (Joint::Checking { .. } | Joint::Released { witness: Some(_), .. }),
-            Input::LedgerClock(_),
+            Input::LedgerClock { .. },
         ) => Ok(Verdict::Step(Step::effects(repeated(plan, joint)))),
-        (_, Input::LedgerClock(_)) => Ok(Verdict::Step(Step::nothing())),
+        (_, Input::LedgerClock { .. }) => Ok(Verdict::Step(Step::nothing())),
         _ => Err(Misuse::NotNow.into()),
     }
 }
@@ -133,18 +134,19 @@ fn received(
     assembly: &Assembly,
     witness: &Witness,
 ) -> Result<Step, Refusal> {
-    if witness.transaction != assembly.transaction {
+    let Some(joint) = &assembly.joint else { return Err(Refusal::OtherTransaction) };
+    if witness.transaction != joint.id {
         return Err(Refusal::OtherTransaction);
     }
-    if let Some(digest) = &assembly.consent {
+    if let Some(digest) = &joint.consent {
         let missing = Refusal::Signature(perun_channel::sig::SignatureRefusal::Count);
         let signature = witness.consent.as_ref().ok_or(missing)?;
         let [_, one] = &plan.participants;
         context.crypto.verify(digest, signature, one.address()).map_err(Refusal::Signature)?;
     }
     let record = Record::WitnessReceived { witness: witness.clone() };
-    let check = Effect::CheckWitness { assembly: assembly.clone(), witness: witness.clone() };
-    Ok(Step::new(vec![record], vec![check]))
+    let (transaction, witness) = (joint.clone(), witness.clone());
+    Ok(Step::new(vec![record], vec![Effect::CheckWitness { transaction, witness }]))
 }
 
 /// Our part goes out, after the record.
@@ -159,15 +161,20 @@ fn release(
 }
 
 fn released(plan: &Plan, assembly: &Assembly, witness: Option<&Witness>) -> vec::Vec<Effect> {
-    let watch = Effect::Watch(Channel::of(assembly, plan.index).target());
-    let assembly = assembly.clone();
-    vec![
-        watch,
-        match witness.cloned() {
-            Some(witness) => Effect::SubmitAssembly { assembly, witness },
-            None => Effect::SendWitness { assembly },
-        },
-    ]
+    let Some(transaction) = assembly.joint.clone() else { return vec![] };
+    let mut effects = watches(plan, assembly);
+    effects.push(match witness.cloned() {
+        Some(witness) => Effect::SubmitAssembly { transaction, witness },
+        None => Effect::SendWitness { transaction },
+    });
+    effects
+}
+
+/// The channel is looked for on the ledger of its transaction from now on.
+fn watches(plan: &Plan, assembly: &Assembly) -> vec::Vec<Effect> {
+    let channel = Channel::of(assembly, plan.index);
+    let joint = channel.places.iter().filter(|place| place.funding == Funding::Joint {});
+    joint.map(|place| Effect::Watch(channel.target(place))).collect()
 }
 
 fn repeated(plan: &Plan, joint: &Joint) -> vec::Vec<Effect> {
@@ -175,7 +182,9 @@ fn repeated(plan: &Plan, joint: &Joint) -> vec::Vec<Effect> {
         Joint::Assembling { .. } => vec![Effect::Assemble(plan.clone())],
         Joint::Awaiting { .. } => vec![],
         Joint::Checking { assembly, witness } => {
-            vec![Effect::CheckWitness { assembly: assembly.clone(), witness: witness.clone() }]
+            let (transaction, witness) = (assembly.joint.clone(), witness.clone());
+            let check = |transaction| Effect::CheckWitness { transaction, witness };
+            transaction.map(check).into_iter().collect()
         }
         Joint::Released { assembly, witness } => released(plan, assembly, witness.as_ref()),
     }

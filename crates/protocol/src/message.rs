@@ -11,12 +11,13 @@ use perun_channel::codec::{Decode, DecodeError, Encode, Reader};
 use perun_channel::{Participant, Signature, State, Version};
 
 use crate::bytes::{Wire, wire_enum, wire_struct};
+use crate::ledgers::PerLedger;
 use crate::payment::Batch;
 use crate::terms::{Changes, Terms, Witness};
 use crate::units::{Digest, LedgerBytes, OpeningId, Turn};
 
 /// The number of this format of messages, in front of each.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// A message between the two machines of a channel. `S` is what stands where a signature belongs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,15 +38,15 @@ wire_enum! {
         0 => Propose {
             /// What for.
             terms: Terms,
-            /// What the proposer puts into the transaction.
-            contribution: LedgerBytes,
+            /// What the proposer puts in on each ledger.
+            contributions: PerLedger<LedgerBytes>,
         },
         /// Agrees to a proposal.
         1 => Accept {
             /// The other side's keys and identity.
             participant: Participant,
-            /// What it puts into the transaction.
-            contribution: LedgerBytes,
+            /// What it puts in on each ledger.
+            contributions: PerLedger<LedgerBytes>,
         },
         /// Ends an opening or a resize that has not committed.
         2 => Decline {
@@ -163,12 +164,14 @@ wire_enum! {
         1 => Terms {},
         /// The answer took too long.
         2 => TooLate {},
-        /// The backend could not build the agreed transaction.
+        /// The backends could not build the agreed channel.
         3 => Assembly {},
         /// The other side's part of the transaction is not valid.
         4 => BadWitness {},
         /// Something else is going on in the channel.
         5 => Busy {},
+        /// A channel on these ledgers cannot be resized.
+        6 => Ledgers {},
     }
 }
 
@@ -211,9 +214,9 @@ impl Draft {
     pub fn sign(self, mut sign: impl FnMut(&Digest) -> Signature) -> Message {
         let Self { opening, body } = self;
         let body = match body {
-            Body::Propose { terms, contribution } => Body::Propose { terms, contribution },
-            Body::Accept { participant, contribution } => {
-                Body::Accept { participant, contribution }
+            Body::Propose { terms, contributions } => Body::Propose { terms, contributions },
+            Body::Accept { participant, contributions } => {
+                Body::Accept { participant, contributions }
             }
             Body::Decline { reason } => Body::Decline { reason },
             Body::Release { witness } => Body::Release { witness },

@@ -5,12 +5,13 @@ use alloc::boxed::Box;
 
 use crate::effect::WaitingFor;
 use crate::input::Slot;
+use crate::ledgers::PerLedger;
 use crate::open::Open;
 use crate::record::Ending;
 use crate::registrations::Registrations;
 use crate::terms::{Assembly, Plan, Terms, Witness};
 use crate::units::{Index, LedgerBytes, LedgerTime, Time};
-use perun_channel::{State, Version};
+use perun_channel::{LedgerId, State, Version};
 
 /// Where a machine stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +37,7 @@ pub(crate) enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Proposal {
     pub(crate) terms: Terms,
-    pub(crate) contribution: LedgerBytes,
+    pub(crate) contributions: PerLedger<LedgerBytes>,
     pub(crate) deadline: Time,
 }
 
@@ -71,11 +72,19 @@ pub(crate) struct Aborting {
 pub(crate) struct Court {
     /// The channel as it was when it came here; nothing in it is signed any more.
     pub(crate) open: Open,
+    /// What each ledger makes of it, in the order of the channel's places.
+    pub(crate) cases: PerLedger<Case>,
+}
+
+/// The settlement on one ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Case {
+    pub(crate) ledger: LedgerId,
     pub(crate) stage: Stage,
     pub(crate) registrations: Registrations,
 }
 
-/// How far the ledger's settlement is.
+/// How far a ledger's settlement is, the least first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
     /// Our journal is older than what we signed: only the user can decide to leave.
@@ -90,6 +99,8 @@ pub(crate) enum Stage {
     Concluding { state: State, attempt: u32, deadline: Time },
     /// The outcome stands; a withdrawal is submitted.
     Unpaid { state: State, rows: u32, attempt: u32, deadline: Time },
+    /// There is nothing of the channel on this ledger.
+    Void { ending: Ending },
     /// All is paid.
     Settled { state: State },
 }
@@ -142,7 +153,7 @@ pub enum PhaseName {
 }
 
 impl Phase {
-    pub(crate) const fn name(&self) -> PhaseName {
+    pub(crate) fn name(&self) -> PhaseName {
         match self {
             Self::Fresh => PhaseName::Fresh,
             Self::Proposing(_) => PhaseName::Proposing,
@@ -155,15 +166,7 @@ impl Phase {
             },
             Self::Aborting(_) => PhaseName::Aborting,
             Self::Open(open) => open.name(),
-            Self::Court(court) => match court.stage {
-                Stage::Frozen => PhaseName::Frozen,
-                Stage::Closing { .. } => PhaseName::Closing,
-                Stage::Disputing { .. } => PhaseName::Disputing,
-                Stage::Registered { .. } => PhaseName::Registered,
-                Stage::Concluding { .. } => PhaseName::Concluding,
-                Stage::Unpaid { .. } => PhaseName::Unpaid,
-                Stage::Settled { .. } => PhaseName::Settled,
-            },
+            Self::Court(court) => court.name(),
             Self::Over(_) => PhaseName::Over,
         }
     }
@@ -187,14 +190,7 @@ impl Phase {
             Self::Joining(joining) => joining.joint.waiting_for(),
             Self::Aborting(_) => WaitingFor::Ledger,
             Self::Open(open) => open.waiting_for(),
-            Self::Court(court) => match court.stage {
-                Stage::Frozen => WaitingFor::User,
-                Stage::Registered { until, .. } if !court.is_outdated() => {
-                    WaitingFor::Challenge(until)
-                }
-                Stage::Settled { .. } => WaitingFor::Nothing,
-                _ => WaitingFor::Ledger,
-            },
+            Self::Court(court) => court.waiting_for(),
             Self::Over(_) => WaitingFor::Nothing,
         }
     }
@@ -211,31 +207,70 @@ impl Joint {
 }
 
 impl Court {
-    /// Whether the ledger's registered state is older than ours.
-    pub(crate) fn is_outdated(&self) -> bool {
-        matches!(&self.stage, Stage::Registered { state, .. }
-            if state.version() < self.open.channel.state().version())
+    /// The least advanced of the cases.
+    fn foremost(&self) -> Option<&Case> {
+        self.cases.iter().min_by_key(|case| case.stage.name())
     }
 
-    /// Whether this registered version is one to conclude: ours or a newer one, or the one that our
-    /// own right was used for.
-    pub(crate) fn may_conclude(&self, version: Version) -> bool {
-        version >= self.open.channel.state().version() || self.registrations.is_ours(version)
+    fn name(&self) -> PhaseName {
+        self.foremost().map_or(PhaseName::Frozen, |case| case.stage.name())
     }
 
-    /// Whether a state as new as ours is registered and confirmed.
-    pub(crate) fn is_secured(&self) -> bool {
-        self.registrations.secures(self.open.channel.state().version())
+    fn waiting_for(&self) -> WaitingFor {
+        let Some(case) = self.foremost() else { return WaitingFor::User };
+        let latest = self.open.channel.state().version();
+        match &case.stage {
+            Stage::Frozen => WaitingFor::User,
+            Stage::Registered { state, until, .. } if state.version() >= latest => {
+                WaitingFor::Challenge(*until)
+            }
+            Stage::Void { .. } | Stage::Settled { .. } => WaitingFor::Nothing,
+            _ => WaitingFor::Ledger,
+        }
     }
 
+    /// When the next case has something to submit again.
     fn deadline(&self) -> Option<Time> {
+        let latest = self.open.channel.state().version();
+        self.cases.iter().filter_map(|case| case.deadline(latest)).min()
+    }
+}
+
+impl Case {
+    /// Whether this registered version is one to conclude: as new as our `latest`, or the one that
+    /// our own right was used for.
+    pub(crate) fn may_conclude(&self, version: Version, latest: Version) -> bool {
+        version >= latest || self.registrations.is_ours(version)
+    }
+
+    /// Whether a state as new as our `latest` is registered and confirmed.
+    pub(crate) fn is_secured(&self, latest: Version) -> bool {
+        self.registrations.secures(latest)
+    }
+
+    /// When it has something to submit again.
+    pub(crate) fn deadline(&self, latest: Version) -> Option<Time> {
         match self.stage {
-            Stage::Frozen | Stage::Settled { .. } => None,
-            Stage::Registered { deadline, .. } => (!self.is_secured()).then_some(deadline),
+            Stage::Frozen | Stage::Void { .. } | Stage::Settled { .. } => None,
+            Stage::Registered { deadline, .. } => (!self.is_secured(latest)).then_some(deadline),
             Stage::Closing { deadline, .. }
             | Stage::Disputing { deadline, .. }
             | Stage::Concluding { deadline, .. }
             | Stage::Unpaid { deadline, .. } => Some(deadline),
+        }
+    }
+}
+
+impl Stage {
+    const fn name(&self) -> PhaseName {
+        match self {
+            Self::Frozen => PhaseName::Frozen,
+            Self::Closing { .. } => PhaseName::Closing,
+            Self::Disputing { .. } => PhaseName::Disputing,
+            Self::Registered { .. } => PhaseName::Registered,
+            Self::Concluding { .. } => PhaseName::Concluding,
+            Self::Unpaid { .. } => PhaseName::Unpaid,
+            Self::Void { .. } | Self::Settled { .. } => PhaseName::Settled,
         }
     }
 }

@@ -16,12 +16,12 @@ use crate::limits::MAX_QUEUE;
 use crate::machine::Machine;
 use crate::open::{Activity, Asked, Flight, Open, Recent};
 use crate::payment::Queue;
-use crate::phase::{Aborting, Court, Joining, Joint, Phase, Proposal, Stage};
+use crate::phase::{Aborting, Case, Court, Joining, Joint, Phase, Proposal, Stage};
 use crate::registrations::Registrations;
 use crate::units::OpeningId;
 
 /// The number of this format of snapshots, in front of each.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// The most assets that waiting payments can name: their row is one byte.
 const ROWS_MAX: usize = 256;
 
@@ -123,13 +123,15 @@ wire_variants!(Stage {
     4 => Concluding { state state, attempt attempt, deadline deadline },
     5 => Unpaid { state state, rows rows, attempt attempt, deadline deadline },
     6 => Settled { state state },
+    7 => Void { ending ending },
 });
-wire_fields!(Proposal { terms, contribution, deadline });
+wire_fields!(Proposal { terms, contributions, deadline });
 wire_fields!(Joining { plan, joint, deadline });
 wire_fields!(Aborting { index, assembly, deadline });
-wire_fields!(Court { open, stage, registrations });
+wire_fields!(Court { open, cases });
+wire_fields!(Case { ledger, stage, registrations });
 wire_fields!(Registrations { confirmed, own });
-wire_fields!(Channel { index, id, params, setup, transaction, latest, next_version });
+wire_fields!(Channel { index, id, params, places, transaction, latest, next_version });
 wire_fields!(Flight { state, digest, payments, after, deadline });
 wire_fields!(Asked { by, resize, deadline });
 wire_fields!(Open {

@@ -2,8 +2,9 @@
 //! stands.
 //!
 //! The receiver of an update computes the one state that the payments lead to and compares in full
-//! (D5); payments go from the proposer to the receiver only. A refused version is burnt on both
-//! sides, so that no version is ever signed with two contents (P-A3). Nobody answers an answer, but
+//! (D5); payments go from the proposer to the receiver only. So an update is safe on several ledgers
+//! as well: whoever signs last has only gained by it, and a ledger that settles the state before it
+//! takes nothing from the one who signed first. A refused version is burnt on both sides, so that no version is ever signed with two contents (P-A3). Nobody answers an answer, but
 //! for the first `Sync` of a channel.
 
 use alloc::vec;
@@ -163,7 +164,7 @@ pub(crate) fn countersign(context: &Context<'_>, open: &Open, offer: Offer) -> S
     let (turn, peer_wants) = passed(open, &offer.after);
     let first = Step::new(vec![Record::Countersigned { offer }], effects);
     if is_final {
-        return first.and(court::close(context, open, agreed));
+        return first.and(court::close(context, open, &agreed));
     }
     let outlook = Outlook {
         latest: &agreed.state,
@@ -239,7 +240,7 @@ fn completed(
     let first = landed(context, flight, wants_turn, signature);
     if flight.state.is_final() {
         let agreed = Agreed::signed(flight.state.clone(), flight.digest, signature);
-        return first.and(court::close(context, open, agreed));
+        return first.and(court::close(context, open, &agreed));
     }
     let outlook = Outlook {
         latest: &flight.state,
@@ -253,7 +254,12 @@ fn completed(
     first.and(go_on(context, open, outlook))
 }
 
-fn landed(context: &Context<'_>, flight: &Flight, peer_wants: bool, signature: Signature) -> Step {
+pub(crate) fn landed(
+    context: &Context<'_>,
+    flight: &Flight,
+    peer_wants: bool,
+    signature: Signature,
+) -> Step {
     let mut effects = vec![Event::Updated { version: flight.state.version() }.effect()];
     let sent = flight.payments.iter();
     effects.extend(sent.map(|payment| Event::PaymentSent(payment.id).effect()));

@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use perun_channel::codec::{Decode, Encode};
 use perun_channel::{Address, Allocation, Amount, Asset, ChannelId, Participant, Version};
 use perun_protocol::{
-    Body, Command, Config, DeclineReason, Declined, Digest, Draft, Effect, Event, Index, Input,
-    LedgerBytes, LedgerTime, Machine, Memo, Message, OpeningId, Payment, PaymentId, PhaseName,
-    Record, Reply, Sighting, Standing, Step, Terms, Time, WaitingFor, Witness,
+    Body, Command, Config, DeclineReason, Declined, Digest, Draft, Effect, Event, Funding, Index,
+    Input, LedgerBytes, LedgerTerms, LedgerTime, Machine, Memo, Message, OpeningId, Payment,
+    PaymentId, PerLedger, PhaseName, Record, Reply, Sighting, Standing, Step, Terms, Time,
+    WaitingFor, Witness,
 };
 
 use crate::keys::{Keys, Signer};
-use crate::ledger::{Ledger, own_witness};
+use crate::ledger::{JOINT, Ledger, own_witness};
 use crate::net::Net;
 
 /// A challenge of two hours.
@@ -130,7 +131,11 @@ impl Pair {
             challenge_secs: CHALLENGE,
             outcome: Allocation::new(vec![asset], balances, vec![]).unwrap(),
             proposer: self.participant(0),
-            chain: LedgerBytes::default(),
+            ledgers: PerLedger::one(LedgerTerms {
+                ledger: JOINT,
+                funding: Funding::Joint {},
+                chain: LedgerBytes::default(),
+            }),
         }
     }
 
@@ -144,7 +149,7 @@ impl Pair {
 
     pub(crate) fn propose(&mut self, zero: u128, one: u128) -> &mut Self {
         let terms = self.terms(zero, one);
-        self.user(0, Command::Propose { terms, contribution: money(0) })
+        self.user(0, Command::Propose { terms, contributions: parts(0) })
     }
 
     /// Node `from` pays; its machine names the payment.
@@ -244,16 +249,16 @@ impl Pair {
                     false => self.todo.push_back((place, Input::Backend(reply))),
                 }
             }
-            Effect::SendWitness { assembly } => {
-                let consent = assembly.consent.as_ref().map(|digest| self.sign(place, digest));
-                let (transaction, locks) = (assembly.transaction, own_witness(place));
+            Effect::SendWitness { transaction } => {
+                let consent = transaction.consent.as_ref().map(|digest| self.sign(place, digest));
+                let (transaction, locks) = (transaction.id, own_witness(place));
                 let witness = Witness { transaction, locks, consent };
                 let body = Body::Release { witness };
                 self.transmit(place, &Message { opening: self.opening, body });
             }
-            Effect::CheckWitness { assembly, witness } => {
+            Effect::CheckWitness { transaction, witness } => {
                 let good = witness.locks == own_witness(1 - place);
-                let name = assembly.transaction;
+                let name = transaction.id;
                 let reply = if good { Reply::WitnessGood(name) } else { Reply::WitnessBad(name) };
                 self.todo.push_back((place, Input::Backend(reply)));
             }
@@ -278,7 +283,8 @@ impl Pair {
         }
         let command = match event {
             Event::ProposalReceived { .. } => {
-                Command::Accept { participant: self.participant(place), contribution: money(place) }
+                let participant = self.participant(place);
+                Command::Accept { participant, contributions: parts(place) }
             }
             Event::CloseRequested { .. } => Command::AcceptClose,
             Event::ResizeRequested { .. } => Command::AcceptResize { contribution: money(place) },
@@ -371,7 +377,8 @@ impl Pair {
         self.now = self.now.after(secs);
         self.ledger.now = LedgerTime::new(self.ledger.now.get() + secs);
         for place in 0..2 {
-            self.todo.push_back((place, Input::LedgerClock(self.ledger.now)));
+            self.todo
+                .push_back((place, Input::LedgerClock { ledger: JOINT, now: self.ledger.now }));
             self.todo.push_back((place, Input::Tick));
         }
         self.settle()
@@ -470,14 +477,20 @@ impl Pair {
     pub(crate) fn show(&mut self, standing: Standing) -> &mut Self {
         let channel = self.nodes[0].machine.id().unwrap();
         for place in 0..2 {
-            let sighting = Sighting { channel, standing: standing.clone(), confirmed: true };
+            let sighting =
+                Sighting { ledger: JOINT, channel, standing: standing.clone(), confirmed: true };
             let _ = self.feed(place, Input::Ledger(sighting));
         }
         self.settle()
     }
 }
 
-/// The contribution of a node.
+/// The contributions of a node.
+pub(crate) fn parts(place: usize) -> PerLedger<LedgerBytes> {
+    PerLedger::one(money(place))
+}
+
+/// The contribution of a node on one ledger.
 pub(crate) fn money(place: usize) -> LedgerBytes {
     LedgerBytes::new(vec![u8::try_from(place).unwrap(); 40]).unwrap()
 }

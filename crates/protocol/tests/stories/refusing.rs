@@ -9,7 +9,8 @@ use perun_protocol::{
 use proptest::prelude::*;
 
 use crate::keys::Keys;
-use crate::pair::{Pair, index, money};
+use crate::ledger::JOINT;
+use crate::pair::{Pair, index, money, parts};
 use crate::resizing::{deposit, resize};
 
 /// Machines in as many places as the stories lead to.
@@ -86,7 +87,8 @@ pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag:
     let turn = Turn::new(number % 5);
     let message = |body| Input::Message(Message { opening: machine.opening(), body });
     let channel = pair.ledger.channels.keys().next().copied().unwrap_or(*state.id());
-    let sighted = |standing| Input::Ledger(Sighting { channel, standing, confirmed: flag });
+    let sighted =
+        |standing| Input::Ledger(Sighting { ledger: JOINT, channel, standing, confirmed: flag });
     let by = Slot { participant: index(from), delegate: number.is_multiple_of(2) };
     let payments: Batch = [pair.payment(0, u128::from(number % 60))].into_iter().collect();
     let after = if flag { Handover::Keep {} } else { Handover::Yield { wants_back: true } };
@@ -109,8 +111,10 @@ pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag:
         8 => message(Body::Release {
             witness: Witness { transaction, locks: money(1), consent: None },
         }),
-        9 => message(Body::Propose { terms: pair.terms(1, 2), contribution: money(0) }),
-        10 => message(Body::Accept { participant: pair.participant(from), contribution: money(1) }),
+        9 => message(Body::Propose { terms: pair.terms(1, 2), contributions: parts(0) }),
+        10 => {
+            message(Body::Accept { participant: pair.participant(from), contributions: parts(1) })
+        }
         11 => message(Body::AcceptResize { contribution: money(from) }),
         12 => Input::Command(Command::Pay(pair.payment(0, u128::from(number)))),
         13 => Input::Command(Command::Close),
@@ -118,13 +122,18 @@ pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag:
         15 => Input::Command(resize(deposit(u128::from(number)), deposit(u128::MAX))),
         16 => Input::Command(Command::AcceptClose),
         17 => Input::Command(Command::DeclineResize),
-        18 => sighted(Standing::Registered { state, by, until: LedgerTime::new(number) }),
+        18 => sighted(Standing::Registered {
+            state,
+            by,
+            until: LedgerTime::new(number),
+            proof: flag.then_some([signature; 2]),
+        }),
         19 => sighted(Standing::Concluded { state, unpaid: u32::from(flag) }),
         20 => sighted(Standing::Closed { state }),
         21 => sighted(Standing::Open),
         22 => sighted(Standing::Impossible),
         23 => sighted(Standing::Spent { transaction }),
-        24 => Input::LedgerClock(LedgerTime::new(number)),
+        24 => Input::LedgerClock { ledger: JOINT, now: LedgerTime::new(number) },
         25 => Input::JournalRolledBack,
         26 => Input::Connected,
         27 => Input::Restart,
@@ -160,7 +169,7 @@ proptest! {
         mut bytes in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         if let Some(format) = bytes.first_mut() {
-            *format = 1;
+            *format = 2;
         }
         if let Ok(message) = Message::from_bytes(&bytes) {
             prop_assert_eq!(message.to_bytes(), bytes.clone());

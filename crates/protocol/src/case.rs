@@ -1,11 +1,11 @@
 //! The case of one channel on one ledger.
 //!
 //! We register one state, the newest complete one, and whatever the ledger shows decides what is
-//! next: an older state is answered with ours, a newer one (the peer completed what we had proposed)
-//! is accepted as the outcome. What the ledger shows is a level, so a reorganisation needs no rule
-//! of its own. Every submission is repeated until its effect is confirmed: what somebody else did in
-//! blocks that a reorganisation may still take back is no reason to wait, or it could be put there
-//! to make us wait until our time is over.
+//! next: an older state is answered with ours, a newer one (the peer completed what we had
+//! proposed) is accepted as the outcome. What the ledger shows is a level, so a reorganisation
+//! needs no rule of its own. Every submission is repeated until its effect is confirmed: what
+//! somebody else did in blocks that a reorganisation may still take back is no reason to wait, or
+//! it could be put there to make us wait until our time is over.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,8 +14,8 @@ use perun_channel::{Amount, State, Version};
 
 use crate::court::leaving;
 use crate::effect::{Effect, Event, FailureReason, Settlement, Step};
-use crate::input::Slot;
-use crate::ledgers::Place;
+use crate::input::{Sighting, Slot, Standing};
+use crate::ledgers::{Funding, Place};
 use crate::machine::Context;
 use crate::open::{Activity, Open, failed};
 use crate::payment::Payment;
@@ -162,6 +162,11 @@ impl Docket<'_> {
         };
         match &case.stage {
             Stage::Frozen | Stage::Void { .. } | Stage::Settled { .. } => Vec::new(),
+            Stage::Aborting { .. } => {
+                let transaction = self.court.and_then(|court| court.abort.clone());
+                let abort = |transaction| Effect::AbortOpen { transaction };
+                transaction.map(abort).into_iter().collect()
+            }
             Stage::Closing { attempt, .. } => {
                 let (agreed, attempt) = (self.open.channel.latest.clone(), *attempt);
                 vec![Effect::SubmitClose { target: target(), agreed, attempt }]
@@ -210,6 +215,35 @@ impl Docket<'_> {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether the channel is on this ledger as it was before any settlement. Where each side
+    /// deposits for itself, one that is not fully funded is there as well.
+    pub(crate) fn is_back(&self, sighting: &Sighting) -> bool {
+        matches!(sighting.standing, Standing::Open) || self.place.funding == Funding::Deposit {}
+    }
+
+    /// Whether nothing of ours was ever put in on this ledger, so that nothing there concerns us.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let stage = self.case.map(|case| &case.stage);
+        matches!(stage, Some(Stage::Void { ending: None }))
+            && self.place.funding == Funding::Deposit {}
+    }
+
+    /// Whether the transaction of the opening can still be made impossible: we had left it before
+    /// it committed, and it is not in the ledger any more.
+    pub(crate) fn can_abort(&self) -> bool {
+        let joint = self.court.and_then(|court| court.abort.as_ref());
+        joint.is_some_and(|joint| joint.ledger == self.place.ledger)
+            && self.case.is_some_and(|case| !case.stage.is_unborn())
+    }
+
+    /// Makes the transaction of the opening impossible, once more.
+    pub(crate) fn abort(&self, context: &Context<'_>) -> Step {
+        let transaction = self.court.and_then(|court| court.abort.clone());
+        let abort = |transaction| Effect::AbortOpen { transaction };
+        let effects = transaction.map(abort).into_iter().collect();
+        Step::new(vec![Record::Aborting { deadline: context.commit() }], effects)
     }
 
     /// Whether a payment is in an asset of this ledger.
@@ -292,7 +326,18 @@ impl Case {
 impl Stage {
     /// Whether something of the settlement was seen on the ledger.
     pub(crate) const fn was_seen(&self) -> bool {
-        !matches!(self, Self::Frozen | Self::Closing { .. } | Self::Disputing { .. })
+        matches!(
+            self,
+            Self::Registered { .. }
+                | Self::Concluding { .. }
+                | Self::Unpaid { .. }
+                | Self::Settled { .. }
+        )
+    }
+
+    /// Whether there was no channel on the ledger when it was last looked at.
+    pub(crate) const fn is_unborn(&self) -> bool {
+        matches!(self, Self::Aborting { .. } | Self::Void { .. })
     }
 
     /// Whether this registration is known.
@@ -320,7 +365,8 @@ impl Stage {
     fn retried(&self, until: Time) -> Self {
         let mut next = self.clone();
         match &mut next {
-            Self::Closing { attempt, deadline }
+            Self::Aborting { attempt, deadline }
+            | Self::Closing { attempt, deadline }
             | Self::Disputing { attempt, deadline }
             | Self::Registered { attempt, deadline, .. }
             | Self::Concluding { attempt, deadline, .. }

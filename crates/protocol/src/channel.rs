@@ -1,10 +1,10 @@
-//! A channel that exists on its ledgers (or is about to): who we are in it, the newest complete state,
-//! and the next version.
+//! A channel that exists on its ledgers (or is about to): who we are in it, the newest complete
+//! state, and the next version.
 //!
 //! The invariant that matters: `next_version` is above every version that we signed or refused, so
 //! no two states with one version are ever signed here (P-A3).
 
-use perun_channel::{Address, ChannelId, LedgerId, Params, State, Version};
+use perun_channel::{Address, Amount, ChannelId, LedgerId, Params, State, Version};
 
 use crate::effect::Target;
 use crate::ledgers::{Funding, PerLedger, Place};
@@ -62,6 +62,15 @@ impl Channel {
     pub(crate) fn only_joint(&self) -> Option<&Place> {
         let joint = |place: &&Place| place.funding == Funding::Joint {};
         self.places.get(0).filter(joint).filter(|_| self.places.len() == 1)
+    }
+
+    /// Whether our side has anything on this ledger, by the newest state.
+    pub(crate) fn has_stake(&self, ledger: LedgerId) -> bool {
+        let outcome = self.latest.state.outcome();
+        outcome.assets().iter().zip(outcome.balances()).any(|(asset, row)| {
+            let own = row.get(self.index.column());
+            asset.ledger() == ledger && own.is_some_and(|own| *own != Amount::ZERO)
+        })
     }
 
     /// The ledger of an asset row.

@@ -1,9 +1,9 @@
 //! The ledgers settle the channel: by a final state, or by a dispute.
 //!
-//! Nothing is signed here but what was signed before. A channel is in court on all of its ledgers at
-//! once, whichever of them shows something first: each has a case of its own, and on each the newest
-//! complete state is registered. So no ledger settles an older state only because nobody looked
-//! after it there. What one ledger does is in [`crate::case`].
+//! Nothing is signed here but what was signed before. A channel is in court on all of its ledgers
+//! at once, whichever of them shows something first: each has a case of its own, and on each the
+//! newest complete state is registered. So no ledger settles an older state only because nobody
+//! looked after it there. What one ledger does is in [`crate::case`].
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -207,6 +207,9 @@ fn heard(
     let Some(place) = open.channel.places.get(position) else { return Step::nothing() };
     let docket = Docket { open, court, place, case: court.and_then(|it| it.cases.get(position)) };
     let stage = docket.case.map(|case| &case.stage);
+    if docket.is_nothing() {
+        return Step::nothing();
+    }
     match &sighting.standing {
         Standing::Closed { state } | Standing::Concluded { state, unpaid: 0 } => {
             let is_known = matches!(stage, Some(Stage::Settled { state: known }) if known == state);
@@ -229,13 +232,20 @@ fn heard(
             let record = docket.registration(context, state, by, *until, sighting.confirmed);
             entering(context, &docket, true).and(docket.registered(record))
         }
-        Standing::Open if stage.is_some_and(Stage::was_seen) => {
+        Standing::Open | Standing::Absent
+            if stage.is_some_and(Stage::was_seen) && docket.is_back(sighting) =>
+        {
             // What we saw is gone: begin again.
             match open.channel.state().is_final() {
                 true => docket.close(context),
                 false => dispute_on(context, open, &[place]),
             }
         }
+        // The opening that we gave up committed after all, or what it led to was taken back.
+        Standing::Open if sighting.confirmed && stage.is_some_and(Stage::is_unborn) => {
+            dispute_on(context, open, &[place])
+        }
+        Standing::Absent if docket.can_abort() => docket.abort(context),
         Standing::Impossible if sighting.confirmed => gone(context, &docket, Ending::Aborted {}),
         Standing::Spent { transaction } if sighting.confirmed => match open.resize_released() {
             Some(assembly) if assembly.transaction() == Some(*transaction) => {
@@ -284,7 +294,7 @@ fn entering(context: &Context<'_>, docket: &Docket<'_>, disputed: bool) -> Step 
 /// There is nothing of the channel on this ledger, and nothing of it is paid by its own rules.
 fn gone(context: &Context<'_>, docket: &Docket<'_>, ending: Ending) -> Step {
     let stage = docket.case.map(|case| &case.stage);
-    if matches!(stage, Some(Stage::Void { ending: known }) if *known == ending) {
+    if matches!(stage, Some(Stage::Void { ending: Some(known) }) if *known == ending) {
         return Step::nothing();
     }
     let open = docket.open;
@@ -333,7 +343,7 @@ fn restarted(court: &Court) -> Step {
     let open = &court.open;
     let mut effects: Vec<Effect> = open.channel.targets().map(Effect::Watch).collect();
     effects.extend(open.recent.events());
-    effects.extend(court.dockets().flat_map(|docket| docket.submissions()));
+    effects.extend(court.submissions());
     let mut is_told = false;
     for docket in court.dockets() {
         match docket.case.map(|case| &case.stage) {
@@ -344,7 +354,7 @@ fn restarted(court: &Court) -> Step {
                 effects.extend(told.filter(|it| !is_end(it) || !is_told));
                 is_told |= docket.finished(Some(state)).is_some();
             }
-            Some(Stage::Void { ending }) => {
+            Some(Stage::Void { ending: Some(ending) }) => {
                 let (ledger, ending) = (docket.place.ledger, ending.clone());
                 effects.push(Event::LedgerVoid { ledger, ending }.effect());
             }
@@ -367,6 +377,11 @@ impl Court {
             place,
             case: Some(case),
         })
+    }
+
+    /// What all cases have submitted.
+    pub(crate) fn submissions(&self) -> Vec<Effect> {
+        self.dockets().flat_map(|docket| docket.submissions()).collect()
     }
 
     fn is_frozen(&self) -> bool {
@@ -395,7 +410,7 @@ impl Open {
             }
             case
         });
-        Phase::Court(Box::new(Court { open: *self, cases }))
+        Phase::Court(Box::new(Court { open: *self, cases, abort: None }))
     }
 }
 
@@ -425,7 +440,9 @@ pub(crate) fn ruling(record: &Record) -> Option<Ruling> {
             let (state, rows, deadline) = (state.clone(), *rows, *deadline);
             (Some(*ledger), Stage::Unpaid { state, rows, attempt, deadline })
         }
-        Record::Void { ledger, ending } => (Some(*ledger), Stage::Void { ending: ending.clone() }),
+        Record::Void { ledger, ending } => {
+            (Some(*ledger), Stage::Void { ending: Some(ending.clone()) })
+        }
         Record::Settled { ledger, state } => {
             (Some(*ledger), Stage::Settled { state: state.clone() })
         }
@@ -452,6 +469,12 @@ pub(crate) fn apply(mut court: Box<Court>, record: &Record) -> Phase {
         | Record::RegistrationConfirmed { ledger, .. } => {
             for case in court.cases.iter_mut().filter(|case| case.ledger == *ledger) {
                 case.apply(index, record);
+            }
+        }
+        Record::Aborting { deadline } => {
+            let joint = court.abort.as_ref().map(|transaction| transaction.ledger);
+            for case in court.cases.iter_mut().filter(|case| Some(case.ledger) == joint) {
+                case.enter(Stage::Aborting { attempt: 0, deadline: *deadline });
             }
         }
         Record::Completed { signature, .. } => {

@@ -109,7 +109,6 @@ pub struct Sighting {
 
 /// How a channel stands on a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::large_enum_variant, reason = "standings are made one at a time and soon consumed")]
 pub enum Standing {
     /// The opening transaction has not committed (or no longer has). Where each side deposits for
     /// itself: some deposit is missing.
@@ -151,9 +150,9 @@ pub enum Standing {
 }
 
 wire_struct! {
-    /// A right to register: each participant has two in a dispute, its own and one for a delegate. A
-    /// ledger that counts no rights takes any, and names as used the own one of the peer of whoever
-    /// watches.
+    /// A right to register: each participant has two in a dispute, its own and one for a delegate.
+    /// A ledger that counts no rights takes any, and names as used the own one of the peer of
+    /// whoever watches.
     pub struct Slot {
         /// Whose.
         pub participant: Index,

@@ -7,8 +7,11 @@
 
 use alloc::vec;
 
+use perun_channel::Signature;
+
 use crate::channel::Channel;
 use crate::effect::{Effect, Step};
+use crate::founding;
 use crate::input::{Input, Reply};
 use crate::ledgers::Funding;
 use crate::machine::Context;
@@ -40,7 +43,12 @@ pub(crate) fn step(
     match (&joining.joint, input) {
         (Joint::Released { .. }, Input::Tick) => Ok(Verdict::Leave),
         (_, Input::Tick) => Ok(Verdict::Fail(DeclineReason::TooLate {})),
-        (Joint::Assembling { early }, Input::Backend(Reply::Assembled(assembly))) => {
+        (Joint::Assembling { signed, .. }, Input::Backend(Reply::Assembled(assembly)))
+            if plan.has_deposits() =>
+        {
+            Ok(to_be_founded(context, plan, signed.as_ref(), assembly))
+        }
+        (Joint::Assembling { early, .. }, Input::Backend(Reply::Assembled(assembly))) => {
             assembled(context, plan, early.as_ref(), assembly)
         }
         (Joint::Assembling { .. }, Input::Backend(Reply::AssemblyFailed)) => {
@@ -101,6 +109,23 @@ fn assembled(
     }
 }
 
+/// The same, where deposits are to be made first: version 0 is signed, and nothing else.
+fn to_be_founded(
+    context: &Context<'_>,
+    plan: &Plan,
+    theirs: Option<&Signature>,
+    assembly: Assembly,
+) -> Verdict {
+    if !plan.matches(&assembly) {
+        return Verdict::Fail(DeclineReason::Assembly {});
+    }
+    let signed = theirs.map(|theirs| founding::signed(context, plan, &assembly, theirs));
+    let Ok(signed) = signed.transpose() else { return Verdict::Fail(DeclineReason::Signature {}) };
+    let sign = founding::sign(context, &assembly);
+    let record = Record::Assembled { assembly, deadline: context.commit() };
+    Verdict::Step(Step::new(vec![record], vec![sign]).and(signed.unwrap_or_default()))
+}
+
 /// Participant 1's part arrived.
 fn witnessed(
     context: &Context<'_>,
@@ -112,11 +137,13 @@ fn witnessed(
         return Err(Refusal::ReleaseOrder.into());
     }
     let step = match joint {
-        Joint::Assembling { early: None } => {
+        // With deposits, nobody releases before both have built the channel.
+        Joint::Assembling { .. } if plan.has_deposits() => return Err(Refusal::Unexpected.into()),
+        Joint::Assembling { early: None, .. } => {
             Step::new(vec![Record::WitnessKept { witness }], vec![])
         }
         Joint::Awaiting { assembly } => received(context, plan, assembly, &witness)?,
-        Joint::Assembling { early: Some(known) }
+        Joint::Assembling { early: Some(known), .. }
         | Joint::Checking { witness: known, .. }
         | Joint::Released { witness: Some(known), .. }
             if *known == witness =>
@@ -150,7 +177,7 @@ fn received(
 }
 
 /// Our part goes out, after the record.
-fn release(
+pub(crate) fn release(
     context: &Context<'_>,
     plan: &Plan,
     assembly: &Assembly,
@@ -177,7 +204,7 @@ fn watches(plan: &Plan, assembly: &Assembly) -> vec::Vec<Effect> {
     joint.map(|place| Effect::Watch(channel.target(place))).collect()
 }
 
-fn repeated(plan: &Plan, joint: &Joint) -> vec::Vec<Effect> {
+pub(crate) fn repeated(plan: &Plan, joint: &Joint) -> vec::Vec<Effect> {
     match joint {
         Joint::Assembling { .. } => vec![Effect::Assemble(plan.clone())],
         Joint::Awaiting { .. } => vec![],
@@ -194,8 +221,11 @@ impl Joining {
     /// Takes over a record of the transaction, if it is one that fits.
     pub(crate) fn apply(mut self, record: &Record) -> Self {
         self.joint = match (self.joint, record) {
-            (Joint::Assembling { early: None }, Record::WitnessKept { witness }) => {
-                Joint::Assembling { early: Some(witness.clone()) }
+            (Joint::Assembling { early: None, signed }, Record::WitnessKept { witness }) => {
+                Joint::Assembling { early: Some(witness.clone()), signed }
+            }
+            (Joint::Assembling { early, .. }, Record::SignatureKept { signature }) => {
+                Joint::Assembling { early, signed: Some(*signature) }
             }
             (Joint::Assembling { .. }, Record::Assembled { assembly, deadline }) => {
                 self.deadline = *deadline;
@@ -211,6 +241,10 @@ impl Joining {
             (Joint::Checking { assembly, witness }, Record::Released { deadline }) => {
                 self.deadline = *deadline;
                 Joint::Released { assembly, witness: Some(witness) }
+            }
+            (joint, Record::Signed { deadline, .. }) => {
+                self.deadline = *deadline;
+                joint
             }
             (joint, _) => joint,
         };

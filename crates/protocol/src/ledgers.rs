@@ -1,7 +1,8 @@
 //! The ledgers of a channel: which they are, how each is funded, and one value for each of them.
 //!
-//! A channel's ledgers are those of its assets, in the order in which the rows first name them; both
-//! sides derive the same list. Everything that is said or kept for each ledger follows that order.
+//! A channel's ledgers are those of its assets, in the order in which the rows first name them;
+//! both sides derive the same list. Everything that is said or kept for each ledger follows that
+//! order.
 
 use alloc::vec::Vec;
 

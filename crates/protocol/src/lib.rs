@@ -59,6 +59,7 @@ mod config;
 mod court;
 mod crypto;
 mod effect;
+mod founding;
 mod input;
 mod joint;
 mod ledgers;

@@ -120,6 +120,11 @@ wire_enum! {
             /// What the sender puts into the transaction.
             contribution: LedgerBytes,
         },
+        /// Signs version 0, before anybody deposits anything.
+        12 => Sign {
+            /// The sender's signature over it.
+            signature: S,
+        },
     }
 }
 
@@ -172,6 +177,10 @@ wire_enum! {
         5 => Busy {},
         /// A channel on these ledgers cannot be resized.
         6 => Ledgers {},
+        /// A ledger shows that the channel will not come to be, or is disputed already.
+        7 => Ledger {},
+        /// The other side's signature over version 0 is not valid.
+        8 => Signature {},
     }
 }
 
@@ -226,6 +235,7 @@ impl Draft {
             Body::Ack { version, wants_turn, signature } => {
                 Body::Ack { version, wants_turn, signature: sign(&signature) }
             }
+            Body::Sign { signature } => Body::Sign { signature: sign(&signature) },
             Body::Reject { version, reason } => Body::Reject { version, reason },
             Body::RequestTurn { turn } => Body::RequestTurn { turn },
             Body::YieldTurn { turn, wants_back } => Body::YieldTurn { turn, wants_back },

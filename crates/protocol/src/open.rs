@@ -131,7 +131,8 @@ pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<S
         },
         Input::Tick => late(context, open),
         Input::Connected => {
-            Ok(Step::effects(vec![open.sync(context)]).and(outstanding(context, open)?))
+            let effects = open.first_signature(context).into_iter().chain([open.sync(context)]);
+            Ok(Step::effects(effects.collect()).and(outstanding(context, open)?))
         }
         Input::Restart => restarted(context, open),
         Input::JournalRolledBack => Ok(court::freeze(open, None)),
@@ -476,6 +477,13 @@ impl Open {
             Activity::CloseAsked(_) => true,
             _ => false,
         }
+    }
+
+    /// Our signature over version 0, for a peer that may not have heard it.
+    fn first_signature(&self, context: &Context<'_>) -> Option<Effect> {
+        let proof = self.channel.latest.proof.as_ref().filter(|_| !self.peer_ready)?;
+        let is_first = self.channel.state().version() == Version::ZERO;
+        is_first.then(|| context.send(Body::Sign { signature: proof.digest }))
     }
 
     /// Where we stand, for the peer. An update on its way counts as not yet made: the peer may not

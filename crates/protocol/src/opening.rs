@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use perun_channel::{Address, Participant};
+use perun_channel::{Address, Participant, Signature};
 
 use crate::channel::Channel;
 use crate::config::Config;
@@ -17,11 +17,11 @@ use crate::court;
 use crate::effect::{Effect, Event, Step};
 use crate::input::{Command, Input, Sighting, Standing};
 use crate::joint::{self, Verdict};
-use crate::ledgers::{LedgerTerms, PerLedger};
+use crate::ledgers::{Funding, LedgerTerms, PerLedger};
 use crate::machine::Context;
 use crate::message::{Body, DeclineReason, Message};
 use crate::open::Open;
-use crate::phase::{Aborting, Joining, Joint, Phase, Proposal};
+use crate::phase::{Aborting, Founding, Joining, Joint, Phase, Proposal};
 use crate::record::{Ending, Record};
 use crate::refusal::{Declined, Misuse, Refusal};
 use crate::terms::{Assembly, Plan, Terms};
@@ -36,7 +36,7 @@ pub(crate) fn step(context: &Context<'_>, phase: &Phase, input: Input) -> Result
         Phase::Joining(joining) => joined(context, joining, input),
         Phase::Aborting(aborting) => aborted(context, aborting, input),
         Phase::Over(ending) => over(context, ending, input),
-        Phase::Open(_) | Phase::Court(_) => idle(input),
+        Phase::Open(_) | Phase::Court(_) | Phase::Signing(_) | Phase::Founding(_) => idle(input),
     }
 }
 
@@ -135,18 +135,23 @@ fn joined(context: &Context<'_>, joining: &Joining, input: Input) -> Result<Step
         (Joint::Released { assembly, .. }, Input::Ledger(sighting)) => {
             return committed(context, plan.index, assembly, &sighting);
         }
-        (_, Input::Message(Message { body: Body::Propose { terms, contributions }, .. }))
-            if plan.index == Index::One =>
-        {
-            return repeated_propose(context, plan, &terms, &contributions);
-        }
-        (_, Input::Message(Message { body: Body::Accept { participant, contributions }, .. }))
-            if plan.index == Index::Zero =>
-        {
-            let [_, peer] = &plan.participants;
-            let [_, theirs] = &plan.contributions;
-            let same = participant == *peer && contributions == *theirs;
-            return if same { Ok(Step::nothing()) } else { Err(Refusal::Changed.into()) };
+        (
+            _,
+            Input::Message(Message {
+                body: body @ (Body::Propose { .. } | Body::Accept { .. }),
+                ..
+            }),
+        ) => return repeats(context, plan, &body),
+        (
+            Joint::Assembling { signed, .. },
+            Input::Message(Message { body: Body::Sign { signature }, .. }),
+        ) if plan.has_deposits() => {
+            let record = Record::SignatureKept { signature };
+            return match signed {
+                None => Ok(Step::new(vec![record], vec![])),
+                Some(known) if *known == signature => Ok(Step::nothing()),
+                Some(_) => Err(Refusal::Changed.into()),
+            };
         }
         (Joint::Released { .. }, Input::Command(Command::Decline { .. })) => {
             Input::Message(context.declined())
@@ -178,6 +183,25 @@ fn joined(context: &Context<'_>, joining: &Joining, input: Input) -> Result<Step
     }
 }
 
+/// The peer repeats how the opening began, perhaps because it did not hear our answer.
+pub(crate) fn repeats(
+    context: &Context<'_>,
+    plan: &Plan,
+    body: &Body<Signature>,
+) -> Result<Step, Declined> {
+    match (body, plan.index) {
+        (Body::Propose { terms, contributions }, Index::One) => {
+            repeated_propose(context, plan, terms, contributions)
+        }
+        (Body::Accept { participant, contributions }, Index::Zero) => {
+            let ([_, peer], [_, theirs]) = (&plan.participants, &plan.contributions);
+            let same = participant == peer && contributions == theirs;
+            if same { Ok(Step::nothing()) } else { Err(Refusal::Changed.into()) }
+        }
+        _ => Err(Refusal::Unexpected.into()),
+    }
+}
+
 /// The proposer says the same again, perhaps because it did not hear our acceptance.
 fn repeated_propose(
     context: &Context<'_>,
@@ -198,7 +222,7 @@ fn repeated_propose(
     Ok(Step::effects(vec![accept(context, plan)]))
 }
 
-fn accept(context: &Context<'_>, plan: &Plan) -> Effect {
+pub(crate) fn accept(context: &Context<'_>, plan: &Plan) -> Effect {
     let ([_, one], [_, ours]) = (&plan.participants, &plan.contributions);
     let (participant, contributions) = (one.clone(), ours.clone());
     context.send(Body::Accept { participant, contributions })
@@ -271,7 +295,10 @@ fn over(context: &Context<'_>, ending: &Ending, input: Input) -> Result<Step, De
     match input {
         Input::Restart => Ok(Step::effects(vec![Event::Ended(ending.clone()).effect()])),
         // The peer may not have heard that it is over.
-        Input::Message(Message { body: Body::Propose { .. } | Body::Accept { .. }, .. }) => {
+        Input::Message(Message {
+            body: Body::Propose { .. } | Body::Accept { .. } | Body::Sign { .. },
+            ..
+        }) => {
             let reason = DeclineReason::TooLate {};
             Ok(Step::effects(vec![context.send(Body::Decline { reason })]))
         }
@@ -281,7 +308,7 @@ fn over(context: &Context<'_>, ending: &Ending, input: Input) -> Result<Step, De
 }
 
 /// Inputs that need nothing done, and those that cannot come here.
-fn idle(input: Input) -> Result<Step, Declined> {
+pub(crate) fn idle(input: Input) -> Result<Step, Declined> {
     match input {
         Input::Message(_) => Err(Refusal::Unexpected.into()),
         Input::Command(_) => Err(Misuse::NotNow.into()),
@@ -293,8 +320,18 @@ fn idle(input: Input) -> Result<Step, Declined> {
 /// What we have set aside, and on which ledgers.
 type Promised<'a> = (&'a PerLedger<LedgerTerms>, &'a PerLedger<LedgerBytes>);
 
+/// Gives back what we have set aside, ledger by ledger.
+pub(crate) fn freed(
+    (ledgers, contributions): Promised<'_>,
+) -> impl Iterator<Item = (Funding, Effect)> {
+    ledgers.iter().zip(contributions).map(|(terms, contribution)| {
+        let (ledger, contribution) = (terms.ledger, contribution.clone());
+        (terms.funding, Effect::ReleaseFunds { ledger, contribution })
+    })
+}
+
 /// Ends an opening of which nothing is out.
-fn decline(
+pub(crate) fn decline(
     context: &Context<'_>,
     reason: DeclineReason,
     tell_peer: bool,
@@ -305,12 +342,7 @@ fn decline(
     if tell_peer {
         effects.push(context.send(Body::Decline { reason }));
     }
-    if let Some((ledgers, contributions)) = promised {
-        effects.extend(ledgers.iter().zip(contributions).map(|(terms, contribution)| {
-            let (ledger, contribution) = (terms.ledger, contribution.clone());
-            Effect::ReleaseFunds { ledger, contribution }
-        }));
-    }
+    effects.extend(promised.into_iter().flat_map(freed).map(|(_, effect)| effect));
     effects.push(Event::Ended(ending.clone()).effect());
     Step::new(vec![Record::Ended { ending }], effects)
 }
@@ -372,6 +404,17 @@ pub(crate) fn apply(phase: Phase, record: &Record) -> Phase {
             }
             joint => Phase::Joining(Box::new(Joining { joint, ..*joining })),
         },
+        (Phase::Joining(joining), record @ Record::Assembled { .. })
+            if joining.plan.has_deposits() =>
+        {
+            Phase::Signing(Box::new(joining.apply(record)))
+        }
+        (Phase::Signing(joining), Record::Signed { proof, .. }) => {
+            let ready = joining.plan.ledgers.map(|_| false);
+            let (joining, proof) = (joining.apply(record), proof.clone());
+            Phase::Founding(Box::new(Founding { joining, proof, ready }))
+        }
+        (Phase::Founding(founding), record) => founding.apply(record),
         (Phase::Joining(joining), Record::Opened {}) => match joining.joint {
             Joint::Released { assembly, .. } => opened(&assembly, joining.plan.index),
             joint => Phase::Joining(Box::new(Joining { joint, ..*joining })),
@@ -388,6 +431,7 @@ pub(crate) fn apply(phase: Phase, record: &Record) -> Phase {
             | Phase::Proposing(_)
             | Phase::Deciding(_)
             | Phase::Joining(_)
+            | Phase::Signing(_)
             | Phase::Aborting(_),
             Record::Ended { ending },
         ) => Phase::Over(ending.clone()),
@@ -397,7 +441,7 @@ pub(crate) fn apply(phase: Phase, record: &Record) -> Phase {
 }
 
 fn joining(plan: Plan, deadline: Time) -> Phase {
-    let joint = Joint::Assembling { early: None };
+    let joint = Joint::Assembling { early: None, signed: None };
     Phase::Joining(Box::new(Joining { plan, joint, deadline }))
 }
 

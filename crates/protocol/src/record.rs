@@ -351,6 +351,35 @@ wire_enum! {
             /// Why.
             ending: Ending,
         },
+        /// The peer signed version 0 while our backends were still building.
+        39 => SignatureKept {
+            /// Its signature, not checked yet.
+            signature: Signature,
+        },
+        /// Version 0 is signed by both: from here on our deposits may be in.
+        40 => Signed {
+            /// The peer's signature.
+            proof: PeerProof,
+            /// When everybody's deposits must be in.
+            deadline: Time,
+        },
+        /// On this ledger everything is in, and final.
+        41 => Funded {
+            /// Which ledger.
+            ledger: LedgerId,
+            /// The least time that is left for what comes next.
+            deadline: Time,
+        },
+        /// On this ledger something is missing again.
+        42 => Unfunded {
+            /// Which ledger.
+            ledger: LedgerId,
+        },
+        /// The opening is given up after our deposits could be in: the ledgers pay them back.
+        43 => Leaving {
+            /// When to submit again.
+            deadline: Time,
+        },
     }
 }
 

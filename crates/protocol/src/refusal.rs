@@ -54,9 +54,9 @@ pub enum Refusal {
 pub enum Misuse {
     /// The command does not fit to where the channel stands.
     NotNow,
-    /// The terms are not a channel of two participants with distinct keys and nothing locked, they do
-    /// not name the ledgers of its assets, or their challenge duration is outside of the configured
-    /// range.
+    /// The terms are not a channel of two participants with distinct keys and nothing locked, they
+    /// do not name the ledgers of its assets, or their challenge duration is outside of the
+    /// configured range.
     Terms,
     /// The channel has no such asset.
     UnknownAsset {
@@ -153,8 +153,8 @@ impl fmt::Display for Misuse {
             ),
             Self::Terms => f.write_str(
                 "a channel needs two participants with distinct keys, nothing locked, the ledgers of \
-                 its assets in their order, and a challenge duration in the configured range; nothing \
-                 was sent, correct the terms",
+                 its assets in their order, and a challenge duration in the configured range; \
+                 nothing was sent, correct the terms",
             ),
             Self::UnknownAsset { asset, assets } => write!(
                 f,

@@ -320,7 +320,7 @@ impl Open {
                 Activity::ResizeAsked(Box::new(Asked { by, resize, deadline }))
             }
             (Activity::ResizeAsked(asked), Record::ResizeAccepted { contribution, deadline }) => {
-                let joint = Joint::Assembling { early: None };
+                let joint = Joint::Assembling { early: None, signed: None };
                 match asked.plan(&self, contribution) {
                     Some(plan) => {
                         Activity::Resizing(Box::new(Joining { plan, joint, deadline: *deadline }))

@@ -2,10 +2,15 @@
 //! stands.
 //!
 //! The receiver of an update computes the one state that the payments lead to and compares in full
-//! (D5); payments go from the proposer to the receiver only. So an update is safe on several ledgers
-//! as well: whoever signs last has only gained by it, and a ledger that settles the state before it
-//! takes nothing from the one who signed first. A refused version is burnt on both sides, so that no version is ever signed with two contents (P-A3). Nobody answers an answer, but
+//! (D5); payments go from the proposer to the receiver only. A refused version is burnt on both
+//! sides, so that no version is ever signed with two contents (P-A3). Nobody answers an answer, but
 //! for the first `Sync` of a channel.
+//!
+//! That payments go one way is what makes an update safe on several ledgers, where one may settle
+//! it and another the state before. Who signs first, the proposer, has given in every row, and loses
+//! at most what it gave. Who signs last has gained in every row, holds the complete state, and can
+//! take it to every ledger. An update that gives in one row and takes in another, a swap, has no
+//! such order: it must never be made like this.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -55,7 +60,7 @@ pub(crate) fn heard(
             resize::joint(context, open, Input::Message(message))
         }
         // The opening is long over; the peer repeats itself.
-        Body::Accept { .. } | Body::Propose { .. } => Ok(Step::nothing()),
+        Body::Accept { .. } | Body::Propose { .. } | Body::Sign { .. } => Ok(Step::nothing()),
     }
 }
 

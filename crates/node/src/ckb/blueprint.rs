@@ -34,8 +34,8 @@ pub(super) struct Blueprint {
 }
 
 impl Blueprint {
-    /// The blueprint of a plan in which this ledger stands at `place`. `ended` is what we know to be
-    /// the predecessor's newest state.
+    /// The blueprint of a plan in which this ledger stands at `place`. `ended` is what we know to
+    /// be the predecessor's newest state.
     pub(super) fn of(plan: &Plan, place: usize, ended: Option<State>) -> Result<Self, LedgerError> {
         let predecessor = match (&plan.predecessor, ended) {
             (None, _) => None,

@@ -186,6 +186,10 @@ impl Party {
     }
 
     pub fn try_start(&self, world: &World, ledger: AnyLedger) -> Result<Node, NodeError> {
+        self.try_start_on(world, vec![ledger])
+    }
+
+    pub fn try_start_on(&self, world: &World, ledgers: Vec<AnyLedger>) -> Result<Node, NodeError> {
         let clock = world.clock.clone();
         let options = NodeOptions {
             journal: self.folder.join("journal"),
@@ -198,7 +202,7 @@ impl Party {
             poll: None,
             clock: Box::new(move || Time::new(clock.load(Ordering::SeqCst))),
         };
-        Node::start(options, vec![ledger])
+        Node::start(options, ledgers)
     }
 
     pub fn node(&self) -> &Node {

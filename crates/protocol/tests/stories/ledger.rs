@@ -33,7 +33,7 @@ pub(crate) struct Ledger {
 pub(crate) struct Entry {
     pub(crate) standing: Standing,
     predecessor: Option<ChannelId>,
-    initial: State,
+    pub(crate) initial: State,
     used: Vec<Slot>,
 }
 

@@ -18,6 +18,7 @@ use perun_protocol::{
 use crate::keys::{Keys, Signer};
 use crate::ledger::{JOINT, Ledger, own_witness};
 use crate::net::Net;
+use crate::vault::{VAULT, Vault};
 
 /// A challenge of two hours.
 pub(crate) const CHALLENGE: u64 = 7_200;
@@ -52,6 +53,8 @@ pub(crate) enum Death {
 pub(crate) struct Pair {
     pub(crate) nodes: [Node; 2],
     pub(crate) ledger: Ledger,
+    /// Where each side deposits for itself. Channels of one ledger are not on it.
+    pub(crate) vault: Vault,
     pub(crate) net: Net,
     pub(crate) now: Time,
     pub(crate) opening: OpeningId,
@@ -98,6 +101,7 @@ impl Pair {
         Self {
             nodes: [node(0, zero), node(1, one)],
             ledger: Ledger::new(),
+            vault: Vault::new(VAULT),
             net: Net::perfect(),
             now: Time::new(1_000),
             opening,
@@ -243,7 +247,7 @@ impl Pair {
             Effect::Send(draft) => self.send(place, draft),
             Effect::Notify(event) => self.notify(place, event),
             Effect::Assemble(plan) => {
-                let reply = self.ledger.assemble(&plan);
+                let reply = self.assemble(&plan);
                 match self.slow_backend == Some(place) {
                     true => self.held.push(reply),
                     false => self.todo.push_back((place, Input::Backend(reply))),
@@ -263,7 +267,7 @@ impl Pair {
                 self.todo.push_back((place, Input::Backend(reply)));
             }
             effect => {
-                self.ledger.submit(place, &effect);
+                self.submit(place, &effect);
                 self.report();
             }
         }
@@ -271,7 +275,7 @@ impl Pair {
 
     /// Tells the nodes what they have not seen of the ledger.
     pub(crate) fn report(&mut self) {
-        for (place, sighting) in self.ledger.news() {
+        for (place, sighting) in self.ledger.news().into_iter().chain(self.vault.news()) {
             self.todo.push_back((place, Input::Ledger(sighting)));
         }
     }
@@ -282,9 +286,10 @@ impl Pair {
             return;
         }
         let command = match event {
-            Event::ProposalReceived { .. } => {
+            Event::ProposalReceived { terms, .. } => {
                 let participant = self.participant(place);
-                Command::Accept { participant, contributions: parts(place) }
+                let contributions = terms.ledgers.map(|_| money(place));
+                Command::Accept { participant, contributions }
             }
             Event::CloseRequested { .. } => Command::AcceptClose,
             Event::ResizeRequested { .. } => Command::AcceptResize { contribution: money(place) },
@@ -297,6 +302,7 @@ impl Pair {
         let version = match &draft.body {
             Body::Update { state, .. } | Body::Sync { state, .. } => Some(state.version()),
             Body::Ack { version, .. } => Some(*version),
+            Body::Sign { .. } => Some(Version::ZERO),
             _ => None,
         };
         let id = self.nodes[place].machine.id();
@@ -309,7 +315,7 @@ impl Pair {
         self.transmit(place, &message);
     }
 
-    fn sign(&self, place: usize, digest: &Digest) -> perun_channel::Signature {
+    pub(crate) fn sign(&self, place: usize, digest: &Digest) -> perun_channel::Signature {
         self.nodes[place].signer.sign(digest)
     }
 
@@ -360,11 +366,12 @@ impl Pair {
     pub(crate) fn pass_time(&mut self) -> bool {
         let alive = self.nodes.iter().filter(|node| !node.is_silent);
         let due = alive.filter_map(|node| node.machine.deadline()).min();
-        let ledger = self.ledger.due();
+        let (ledger, vault) = (self.ledger.due(), self.vault.due());
         let Some(jump) = due
             .map(|due| due.get().saturating_sub(self.now.get()))
             .into_iter()
             .chain(ledger.map(|due| due.get().saturating_sub(self.ledger.now.get())))
+            .chain(vault.map(|due| due.get().saturating_sub(self.vault.now.get())))
             .min()
         else {
             return false;
@@ -376,9 +383,14 @@ impl Pair {
     pub(crate) fn advance(&mut self, secs: u64) -> &mut Self {
         self.now = self.now.after(secs);
         self.ledger.now = LedgerTime::new(self.ledger.now.get() + secs);
+        self.vault.now = LedgerTime::new(self.vault.now.get() + secs);
+        self.report();
+        let clocks = [(JOINT, self.ledger.now), (VAULT, self.vault.now)];
+        let known = if self.vault.books.is_empty() { 1 } else { 2 };
         for place in 0..2 {
-            self.todo
-                .push_back((place, Input::LedgerClock { ledger: JOINT, now: self.ledger.now }));
+            for (ledger, now) in clocks.into_iter().take(known) {
+                self.todo.push_back((place, Input::LedgerClock { ledger, now }));
+            }
             self.todo.push_back((place, Input::Tick));
         }
         self.settle()

@@ -1,7 +1,7 @@
 //! A refusal changes nothing, and no input makes a machine panic.
 
 use perun_channel::codec::{Decode, Encode};
-use perun_channel::{Amount, Signature, State, Version};
+use perun_channel::{Amount, ChannelId, Signature, State, Version};
 use perun_protocol::{
     Batch, Body, Command, Config, DeclineReason, Digest, Handover, Input, LedgerTime, Machine,
     Message, Proof, RejectReason, Sighting, Slot, Standing, Time, TransactionId, Turn, Witness,
@@ -12,6 +12,8 @@ use crate::keys::Keys;
 use crate::ledger::JOINT;
 use crate::pair::{Pair, index, money, parts};
 use crate::resizing::{deposit, resize};
+use crate::span::COIN;
+use crate::vault::VAULT;
 
 /// Machines in as many places as the stories lead to.
 pub(crate) fn places() -> Vec<(Pair, usize)> {
@@ -70,14 +72,46 @@ pub(crate) fn places() -> Vec<(Pair, usize)> {
         pair.users_answer = false;
         pair.user(0, Command::Close).settle();
     });
+    add_spans(&mut add);
     places
 }
 
+/// Places of channels on two ledgers.
+fn add_spans(add: &mut impl FnMut(fn(&mut Pair))) {
+    add(|pair| {
+        pair.slow_backend = Some(0);
+        pair.propose_span([50, 50], [50, 50]).settle();
+    });
+    add(|pair| {
+        pair.vault.pays[1] = 0;
+        pair.propose_span([50, 50], [50, 50]).settle();
+    });
+    add(|pair| {
+        pair.ledger.is_deaf = true;
+        pair.propose_span([50, 50], [50, 50]).settle();
+    });
+    add(|pair| {
+        pair.ledger.is_deaf = true;
+        pair.propose_span([50, 50], [50, 50]).settle();
+        pair.pass_time();
+    });
+    add(|pair| {
+        pair.propose_span([50, 50], [50, 50]).settle().pay_in(0, COIN, 3);
+    });
+    add(|pair| {
+        pair.propose_span([50, 50], [50, 50]).settle().user(0, Command::Dispute).settle();
+    });
+}
+
+/// How many kinds of inputs [`input`] makes.
+pub(crate) const KINDS: u8 = 36;
+
 /// Anything that a peer, a user or a ledger could come up with, near enough to be interesting.
 pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag: bool) -> Input {
-    let base = machine.agreed().map(|agreed| agreed.state.clone()).unwrap_or_else(|| {
-        State::initial(perun_channel::ChannelId::new([1; 32]), pair.terms(50, 50).outcome)
-    });
+    let base = machine
+        .agreed()
+        .map(|agreed| agreed.state.clone())
+        .unwrap_or_else(|| State::initial(ChannelId::new([1; 32]), pair.terms(50, 50).outcome));
     let from = usize::from(flag);
     let paid = base.outcome().transfer(from, 1 - from, 0, Amount::new(u128::from(number % 60)));
     let version = Version::new(base.version().get() + number % 4);
@@ -137,7 +171,28 @@ pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag:
         25 => Input::JournalRolledBack,
         26 => Input::Connected,
         27 => Input::Restart,
+        28 => message(Body::Sign { signature }),
+        29..=34 => shown_on_two(kind, number, (channel, state, by), flag),
         _ => Input::Tick,
+    }
+}
+
+/// The same for what a second ledger shows.
+fn shown_on_two(
+    kind: u8,
+    number: u64,
+    (channel, state, by): (ChannelId, State, Slot),
+    confirmed: bool,
+) -> Input {
+    let on = |ledger, standing| Input::Ledger(Sighting { ledger, channel, standing, confirmed });
+    let until = LedgerTime::new(number);
+    match kind {
+        29 => on(VAULT, Standing::Registered { state, by, until, proof: None }),
+        30 => on(VAULT, Standing::Open),
+        31 => on(VAULT, Standing::Absent),
+        32 => on(VAULT, Standing::Concluded { state, unpaid: u32::from(confirmed) << 1 }),
+        33 => Input::LedgerClock { ledger: VAULT, now: until },
+        _ => on(JOINT, Standing::Absent),
     }
 }
 
@@ -146,7 +201,9 @@ proptest! {
 
     #[test]
     fn no_input_panics_and_a_refusal_changes_nothing(
-        script in prop::collection::vec((0u8..29, any::<u64>(), any::<bool>(), 0u64..900), 1..12),
+        script in prop::collection::vec(
+            (0u8..KINDS, any::<u64>(), any::<bool>(), 0u64..900), 1..12,
+        ),
     ) {
         for (mut pair, place) in places() {
             for (kind, number, flag, secs) in &script {

@@ -68,6 +68,8 @@ impl Seat {
             | PhaseName::Assembling
             | PhaseName::Awaiting
             | PhaseName::Checking
+            | PhaseName::Signing
+            | PhaseName::Depositing
             | PhaseName::Released
             | PhaseName::Aborting
             | PhaseName::Settled

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 use common::{CHALLENGE_SECS, CKB, DEPOSIT, Pair, Party, World, peer_of};
 use perun_backend_ckb::rpc::DevControl;
 use perun_channel::{Allocation, Amount};
-use perun_embedded_ckb::Commit;
 use perun_node::{AnyLedger, OpenRequest};
 use perun_protocol::{Agreed, Command, Event, Memo, OpeningId, PhaseName};
 use vault::{Books, VAULT, Vault, amounts, ether, register_alone};

@@ -7,10 +7,10 @@
 //! for the first `Sync` of a channel.
 //!
 //! That payments go one way is what makes an update safe on several ledgers, where one may settle
-//! it and another the state before. Who signs first, the proposer, has given in every row, and loses
-//! at most what it gave. Who signs last has gained in every row, holds the complete state, and can
-//! take it to every ledger. An update that gives in one row and takes in another, a swap, has no
-//! such order: it must never be made like this.
+//! it and another the state before. Who signs first, the proposer, has given in every row, and
+//! loses at most what it gave. Who signs last has gained in every row, holds the complete state,
+//! and can take it to every ledger. An update that gives in one row and takes in another, a swap,
+//! has no such order: it must never be made like this.
 
 use alloc::vec;
 use alloc::vec::Vec;

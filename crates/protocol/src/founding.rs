@@ -165,7 +165,7 @@ fn seen(context: &Context<'_>, founding: &Founding, sighting: &Sighting) -> Resu
         Standing::Impossible | Standing::Spent { .. } if !sighting.confirmed => Ok(Step::nothing()),
         // It will not come to be, or somebody disputes it already.
         _ => {
-            let reason = DeclineReason::Ledger {};
+            let reason = DeclineReason::Overtaken {};
             let first = leave(context, founding, reason, true);
             let Some(court) = founding.court(context.commit()) else { return Ok(first) };
             Ok(first.and(court::sighted(context, &court.open, Some(&court), sighting)?))

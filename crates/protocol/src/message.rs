@@ -176,9 +176,9 @@ wire_enum! {
         /// Something else is going on in the channel.
         5 => Busy {},
         /// A channel on these ledgers cannot be resized.
-        6 => Ledgers {},
-        /// A ledger shows that the channel will not come to be, or is disputed already.
-        7 => Ledger {},
+        6 => NoResize {},
+        /// A ledger shows that the channel cannot come to be, or that somebody disputes it already.
+        7 => Overtaken {},
         /// The other side's signature over version 0 is not valid.
         8 => Signature {},
     }

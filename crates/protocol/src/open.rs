@@ -145,7 +145,7 @@ fn commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Ste
         (Command::Close, _) => wish(context, open, Wish::Close {}),
         (Command::Resize { changes, chain, contribution }, _) => {
             if open.channel.only_joint().is_none() {
-                return Err(Misuse::Ledgers.into());
+                return Err(Misuse::NoResize.into());
             }
             if changes.outcome(open.channel.state().outcome()).is_err() {
                 return Err(Misuse::Changes.into());
@@ -303,6 +303,7 @@ fn sighted(context: &Context<'_>, open: &Open, sighting: &Sighting) -> Result<St
         return resize::sighted(context, open, sighting);
     }
     match &sighting.standing {
+        // What was final on every ledger when the channel opened is not doubted again.
         Standing::Absent | Standing::Open => Ok(Step::nothing()),
         _ => court::sighted(context, open, None, sighting),
     }

@@ -43,7 +43,7 @@ pub(crate) fn step(context: &Context<'_>, phase: &Phase, input: Input) -> Result
 fn fresh(context: &Context<'_>, input: Input) -> Result<Step, Declined> {
     match input {
         Input::Command(Command::Propose { terms, contributions }) => {
-            if !acceptable(context.config, &terms) {
+            if !acceptable(context.config, &terms, &contributions) {
                 return Err(Misuse::Terms.into());
             }
             let (said_terms, said) = (terms.clone(), contributions.clone());
@@ -54,7 +54,7 @@ fn fresh(context: &Context<'_>, input: Input) -> Result<Step, Declined> {
             ))
         }
         Input::Message(Message { body: Body::Propose { terms, contributions }, .. }) => {
-            if !acceptable(context.config, &terms) {
+            if !acceptable(context.config, &terms, &contributions) {
                 return Ok(decline(context, DeclineReason::Terms {}, true, None));
             }
             let deadline = context.user();
@@ -71,7 +71,7 @@ fn proposing(context: &Context<'_>, proposal: &Proposal, input: Input) -> Result
     match input {
         Input::Message(Message { body, .. }) => match body {
             Body::Accept { participant, contributions } => {
-                if participant.address() == proposal.terms.proposer.address() {
+                if !proposal.fits(&participant, &contributions) {
                     return Ok(decline(context, DeclineReason::Terms {}, true, own));
                 }
                 let plan = proposal.plan(Index::Zero, &participant, &contributions);
@@ -96,7 +96,7 @@ fn proposing(context: &Context<'_>, proposal: &Proposal, input: Input) -> Result
 fn deciding(context: &Context<'_>, proposal: &Proposal, input: Input) -> Result<Step, Declined> {
     match input {
         Input::Command(Command::Accept { participant, contributions }) => {
-            if participant.address() == proposal.terms.proposer.address() {
+            if !proposal.fits(&participant, &contributions) {
                 return Err(Misuse::Terms.into());
             }
             let plan = proposal.plan(Index::One, &participant, &contributions);
@@ -347,9 +347,11 @@ pub(crate) fn decline(
     Step::new(vec![Record::Ended { ending }], effects)
 }
 
-/// Whether the terms can be a channel here: two columns, nothing locked, a sane challenge (TC).
-fn acceptable(config: &Config, terms: &Terms) -> bool {
-    terms.outcome.columns() == 2
+/// Whether the terms can be a channel here: two columns, nothing locked, a sane challenge (TC), and
+/// on each of its ledgers a contribution.
+fn acceptable(config: &Config, terms: &Terms, contributions: &PerLedger<LedgerBytes>) -> bool {
+    contributions.len() == terms.ledgers.len()
+        && terms.outcome.columns() == 2
         && terms.outcome.locked().is_empty()
         && terms.has_its_ledgers()
         && *terms.proposer.address() != Address::ZERO
@@ -364,6 +366,12 @@ impl Context<'_> {
 }
 
 impl Proposal {
+    /// Whether an acceptance can be one: another key than the proposer's, a part on each ledger.
+    fn fits(&self, participant: &Participant, contributions: &PerLedger<LedgerBytes>) -> bool {
+        participant.address() != self.terms.proposer.address()
+            && contributions.len() == self.terms.ledgers.len()
+    }
+
     fn plan(
         &self,
         index: Index,

@@ -91,7 +91,7 @@ pub enum Misuse {
     Changes,
     /// A channel on several ledgers, or on one where each side deposits for itself, cannot be
     /// resized.
-    Ledgers,
+    NoResize,
     /// Our journal is older than what we signed; nothing is signed any more.
     RolledBack,
     /// The backend's answer is to another question, or breaks the plan.
@@ -189,7 +189,7 @@ impl fmt::Display for Misuse {
                 "the deposits and withdrawals do not fit the channel's assets and balances; nothing \
                  was sent, give one row per asset and withdraw at most the balance",
             ),
-            Self::Ledgers => f.write_str(
+            Self::NoResize => f.write_str(
                 "only a channel on one ledger, opened by a transaction of both sides, can be resized; \
                  nothing was sent, close this one and open another",
             ),

@@ -61,7 +61,7 @@ pub(crate) fn asked(context: &Context<'_>, open: &Open, resize: Resize) -> Resul
         return Err(Refusal::NotTheirTurn.into());
     }
     if open.channel.only_joint().is_none() {
-        let reason = DeclineReason::Ledgers {};
+        let reason = DeclineReason::NoResize {};
         return Ok(Step::effects(vec![context.send(Body::Decline { reason })]));
     }
     if resize.changes.outcome(open.channel.state().outcome()).is_err() {

@@ -183,6 +183,7 @@ impl Duel {
             answer_secs: TICK_SECS,
             user_secs: TICK_SECS,
             commit_secs: TICK_SECS * (self.bounds.inclusion as u64 + 1),
+            fund_secs: TICK_SECS,
             patience_secs: TICK_SECS,
             challenge_secs_min: TICK_SECS,
             challenge_secs_max: TICK_SECS * 100,

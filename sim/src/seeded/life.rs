@@ -120,6 +120,7 @@ impl Run {
             answer_secs: 2 * TICK_SECS,
             user_secs: 2 * TICK_SECS,
             commit_secs: COMMIT * TICK_SECS,
+            fund_secs: 4 * TICK_SECS,
             patience_secs: 4 * TICK_SECS,
             challenge_secs_min: TICK_SECS,
             challenge_secs_max: 100 * TICK_SECS,

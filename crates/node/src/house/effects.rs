@@ -184,7 +184,7 @@ impl House {
         let found = machine.and_then(|machine| Some((machine.id()?, machine.agreed()?)));
         let (id, agreed) = found.ok_or(NodeError::UnknownChannel(opening))?;
         let [ledger] = agreed.state.outcome().ledgers()[..] else {
-            return Err(NodeError::Declined(Misuse::Ledgers.into()));
+            return Err(NodeError::Declined(Misuse::NoResize.into()));
         };
         let watched = self.watched.get(&(ledger, id)).map(|(_, target)| target.clone());
         let target = watched.ok_or(NodeError::UnknownChannel(opening))?;

@@ -508,6 +508,45 @@ fn terms_name_the_ledgers_of_their_assets_in_order_and_one_shared_transaction() 
     }
 }
 
+#[test]
+fn each_side_says_what_it_puts_in_on_each_ledger() {
+    for count in [0, 1, 3] {
+        let contributions = || PerLedger::new(vec![money(1); count]).unwrap();
+        let mut pair = Pair::new();
+        let terms = pair.span_terms([5, 5], [9, 9]);
+        let propose = Command::Propose { terms: terms.clone(), contributions: contributions() };
+        assert_eq!(pair.feed(0, Input::Command(propose)), Err(Declined::Misuse(Misuse::Terms)));
+        pair.forge(0, Body::Propose { terms, contributions: contributions() }).unwrap();
+        assert_eq!(pair.phases()[1], PhaseName::Over);
+        let mut pair = Pair::new();
+        pair.users_answer = false;
+        pair.propose_span([5, 5], [9, 9]).settle();
+        let participant = pair.participant(1);
+        let accept =
+            Command::Accept { participant: participant.clone(), contributions: contributions() };
+        assert_eq!(pair.feed(1, Input::Command(accept)), Err(Declined::Misuse(Misuse::Terms)));
+        pair.forge(1, Body::Accept { participant, contributions: contributions() }).unwrap();
+        assert_eq!(pair.phases()[0], PhaseName::Over);
+    }
+}
+
+/// The ledger has paid everything back, and only then our deposit arrives.
+#[test]
+fn a_deposit_that_arrives_after_everything_was_paid_is_withdrawn() {
+    let mut pair = Pair::new();
+    pair.vault.pays = [0, 0];
+    pair.propose_span([5, 5], [9, 9]).settle().wait();
+    assert_eq!(pair.phases()[0], PhaseName::Settled);
+    let (_, agreed) = version_0(&pair, 0);
+    let late = Standing::Concluded { state: agreed.state.clone(), unpaid: 1 << ETHER };
+    pair.sees(0, VAULT, late);
+    let withdrawn = |effect: &Effect| matches!(effect, Effect::Withdraw { .. });
+    assert_eq!(pair.phases()[0], PhaseName::Unpaid);
+    assert!(pair.ordered(0, VAULT, withdrawn) > 0);
+    pair.sees(0, VAULT, Standing::Concluded { state: agreed.state, unpaid: 0 });
+    assert_eq!(pair.phases()[0], PhaseName::Settled);
+}
+
 /// A peer that falls silent after each of its messages, in both roles.
 #[test]
 fn a_silent_peer_keeps_nobodys_deposit() {

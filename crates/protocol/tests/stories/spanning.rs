@@ -393,7 +393,7 @@ fn a_channel_on_several_ledgers_is_not_resized() {
         contribution: contribution.clone(),
     };
     let misuse = pair.feed(0, Input::Command(command));
-    assert_eq!(misuse, Err(Declined::Misuse(Misuse::Ledgers)));
+    assert_eq!(misuse, Err(Declined::Misuse(Misuse::NoResize)));
     pair.forge(0, Body::ProposeResize { changes, chain, contribution }).unwrap();
     let declined = pair.net.log.iter().rev().find_map(|(to, bytes)| {
         match Message::from_bytes(bytes).unwrap().body {
@@ -401,7 +401,7 @@ fn a_channel_on_several_ledgers_is_not_resized() {
             _ => None,
         }
     });
-    assert_eq!(declined, Some((0, DeclineReason::Ledgers {})));
+    assert_eq!(declined, Some((0, DeclineReason::NoResize {})));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::Sender;
 
 use perun_channel::codec::{Decode, Encode};
-use perun_channel::{Amount, ChannelId, LedgerId};
+use perun_channel::{Address, Amount, ChannelId, LedgerId};
 use perun_protocol::{
     Body, Changes, Command, Config, Draft, Input, Machine, Memo, Message, OpeningId, Payment,
     PaymentId, PhaseName, Sighting, Target, Time,
@@ -21,7 +21,8 @@ use perun_protocol::{
 use perun_store::{Journal, Stream};
 use perun_wire::{PeerId, Receipt};
 
-use crate::journal::{self, Entry};
+use crate::chance::entropy;
+use crate::journal::{self, Entry, Salt};
 use crate::ledgers::Ledgers;
 use crate::outbox::Outbox;
 use crate::{
@@ -48,14 +49,22 @@ pub trait Post: Send {
 struct Seat {
     machine: Machine,
     peer: PeerId,
+    /// What we drew at random for it, and the key that comes of it.
+    salt: Salt,
+    key: SessionKey,
     /// The id of the last payment that we gave to the machine since the start.
     last_payment: PaymentId,
     growing: Growing,
 }
 
 impl Seat {
-    const fn new(machine: Machine, peer: PeerId, growing: Growing) -> Self {
-        Self { machine, peer, last_payment: PaymentId::new(0), growing }
+    fn new(
+        machine: Machine,
+        peer: PeerId,
+        (salt, key): (Salt, SessionKey),
+        growing: Growing,
+    ) -> Self {
+        Self { machine, peer, salt, key, last_payment: PaymentId::new(0), growing }
     }
 
     /// Whether there is a channel on the ledger that is not settled. Before, an opening may still
@@ -125,7 +134,7 @@ impl House {
         let mut seats = BTreeMap::new();
         for (stream, content) in opened.streams {
             let opening = OpeningId::new(stream.0);
-            let seat = replay(opening, config, &content).ok_or(NodeError::Record(opening))?;
+            let seat = replay(opening, config, &key, &content).ok_or(NodeError::Record(opening))?;
             seats.insert(opening, seat);
         }
         Ok(Self {
@@ -232,7 +241,9 @@ impl House {
         }
         self.check_places()?;
         self.check_room(Growth::Channel)?;
-        let (terms, contributions) = self.ledgers.offer(self.key.address(), request)?;
+        let salt = entropy()?;
+        let address = self.address_for(&salt, &request.outcome.ledgers());
+        let (terms, contributions) = self.ledgers.offer(address, request)?;
         let ours = contributions.clone();
         let body = Body::Propose { terms: terms.clone(), contributions: ours.clone() };
         let sized = Self::check_proposal(&Message { opening, body });
@@ -243,7 +254,7 @@ impl House {
             self.ledgers.release_all(&request.outcome.ledgers(), &ours)?;
             return Err(error);
         }
-        self.seat(opening, peer);
+        self.seat(opening, peer, salt);
         self.feed(now, opening, command).map_err(NodeError::Declined)
     }
 
@@ -337,8 +348,25 @@ impl House {
         }
     }
 
+    /// The address that signs for us in a channel on these ledgers: one of its own if version 0 is
+    /// signed there; see [`SessionKey::drawn`].
+    fn address_for(&self, salt: &Salt, ledgers: &[LedgerId]) -> Address {
+        match self.ledgers.have_deposits(ledgers) {
+            true => self.key.drawn(salt).address(),
+            false => self.key.address(),
+        }
+    }
+
+    /// The key that signs for us in a channel.
+    fn key_of(&self, opening: OpeningId) -> SessionKey {
+        let seat = self.seats.get(&opening);
+        let drawn = seat.filter(|seat| seat.machine.own_address() == Some(seat.key.address()));
+        drawn.map_or(&self.key, |seat| &seat.key).clone()
+    }
+
     fn send_draft(&mut self, opening: OpeningId, draft: Draft) {
-        let message = draft.sign(|digest| self.key.sign(digest.as_bytes()));
+        let key = self.key_of(opening);
+        let message = draft.sign(|digest| key.sign(digest.as_bytes()));
         self.send(opening, &message);
     }
 
@@ -349,13 +377,13 @@ impl House {
 }
 
 /// Rebuilds a machine from its stream.
-fn replay(opening: OpeningId, config: Config, stream: &Stream) -> Option<Seat> {
+fn replay(opening: OpeningId, config: Config, key: &SessionKey, stream: &Stream) -> Option<Seat> {
     let mut records = stream.records.iter();
-    let (peer, mut machine) = match &stream.snapshot {
+    let (peer, salt, mut machine) = match &stream.snapshot {
         Some(snapshot) => journal::read_snapshot(opening, config, snapshot)?,
         None => {
-            let Entry::Peer(peer) = Entry::read(records.next()?)? else { return None };
-            (peer, Machine::new(opening, config))
+            let Entry::Peer(peer, salt) = Entry::read(records.next()?)? else { return None };
+            (peer, salt, Machine::new(opening, config))
         }
     };
     let mut growing = Growing::of(0, stream.snapshot.as_ref().map_or(0, Vec::len));
@@ -364,5 +392,5 @@ fn replay(opening: OpeningId, config: Config, stream: &Stream) -> Option<Seat> {
         machine.apply(&record);
         growing.by(entry.len());
     }
-    Some(Seat::new(machine, peer, growing))
+    Some(Seat::new(machine, peer, (salt, key.drawn(&salt)), growing))
 }

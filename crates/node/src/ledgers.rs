@@ -63,6 +63,12 @@ impl Ledgers {
         self.0.keys().copied().collect()
     }
 
+    /// Whether on some of these each side deposits for itself.
+    pub(crate) fn have_deposits(&self, ledgers: &[LedgerId]) -> bool {
+        let mut known = ledgers.iter().filter_map(|ledger| self.0.get(ledger));
+        known.any(|ledger| matches!(ledger, AnyLedger::Deposit(_)))
+    }
+
     fn any(&mut self, ledger: LedgerId) -> Result<&mut AnyLedger, LedgerError> {
         self.0.get_mut(&ledger).ok_or(LedgerError::UnknownLedger(ledger))
     }

@@ -12,7 +12,7 @@ use perun_backend_ckb::rpc::DevControl;
 use perun_channel::{Allocation, Amount};
 use perun_node::{AnyLedger, OpenRequest};
 use perun_protocol::{Agreed, Command, Event, Memo, OpeningId, PhaseName};
-use vault::{Books, VAULT, Vault, amounts, ether, register_alone};
+use vault::{Books, VAULT, Vault, amounts, ether};
 
 /// Row 0 is ether, row 1 coins of CKB.
 const ETHER: u8 = 0;
@@ -130,13 +130,15 @@ fn an_opening_on_two_ledgers_survives_restarts() {
 fn an_old_state_on_one_ledger_is_answered_on_both() {
     let (mut pair, books) = pair();
     let opening = open(&mut pair);
-    let old: Agreed = pair.bob.status(opening).agreed.unwrap();
-    assert!(old.proof.is_some(), "version 0 is signed");
+    let signed = |party: &Party| party.status(opening).agreed.unwrap();
+    let old: Agreed = signed(&pair.bob);
+    // Each has the other's signature over version 0.
+    let signatures = [&pair.bob, &pair.alice].map(|it| signed(it).proof.unwrap().signature);
     let targets = pair.bob.status(opening).targets;
     let target = targets.into_iter().find(|target| target.ledger == VAULT).unwrap();
     pay_both(&mut pair, opening);
     pair.bob.node = None;
-    register_alone(&books, &target, &old, pair.bob.session);
+    books.lock().unwrap().register(&target.params, &old.state, signatures);
     pair.mine_until("the answers", |pair| {
         pair.alice.phase(opening) == PhaseName::Registered
             && pair.alice.events.iter().any(
@@ -149,6 +151,34 @@ fn an_old_state_on_one_ledger_is_answered_on_both() {
     challenge_passes(&pair, &books);
     pair.mine_until("settled", |pair| pair.alice.phase(opening) == PhaseName::Settled);
     assert_eq!(books.lock().unwrap().wallets, [100, -100]);
+}
+
+/// The peer's cells decide about the id of a channel, and an opening that came to nothing leaves our
+/// signature over its version 0 behind. In the next opening another key of ours signs.
+#[test]
+fn what_was_signed_for_an_opening_that_failed_does_not_count_in_the_next() {
+    let (mut pair, books) = pair();
+    books.lock().unwrap().withholds = [false, true];
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let opening = ask(&pair);
+        pair.wait("deposits", |pair| both(pair, opening, PhaseName::Depositing));
+        let targets = pair.alice.status(opening).targets;
+        keys.extend(targets[0].params.participants().iter().map(|one| *one.address()));
+        pair.alice.node().command(opening, decline()).unwrap();
+        pair.wait("the end", |pair| pair.alice.phase(opening) == PhaseName::Disputing);
+    }
+    let plain = [&pair.alice, &pair.bob]
+        .map(|party| perun_node::SessionKey::from_secret(party.session).unwrap().address());
+    keys.extend(plain);
+    let all = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), all, "six different ones");
+}
+
+fn decline() -> Command {
+    Command::Decline { reason: perun_protocol::DeclineReason::User {} }
 }
 
 /// Bob never deposits. Alice gets her deposit back, and her cells were never spent.

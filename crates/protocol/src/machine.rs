@@ -6,8 +6,9 @@
 
 use alloc::vec::Vec;
 
-use perun_channel::{ChannelId, Params};
+use perun_channel::{Address, ChannelId, Params};
 
+use crate::channel::Channel;
 use crate::config::Config;
 use crate::crypto::{Crypto, Ethereum};
 use crate::effect::{Effect, Event, Step, WaitingFor};
@@ -17,6 +18,7 @@ use crate::payment::PaymentId;
 use crate::phase::{Phase, PhaseName};
 use crate::record::{Agreed, Record};
 use crate::refusal::{Declined, Refusal};
+use crate::terms::Plan;
 use crate::units::{Digest, Index, OpeningId, Time};
 use crate::{court, founding, open, opening};
 
@@ -120,6 +122,28 @@ impl Machine {
     #[must_use]
     pub fn index(&self) -> Option<Index> {
         self.open().map(|open| open.channel.index)
+    }
+
+    /// The address that signs for us, once it was said.
+    #[must_use]
+    pub fn own_address(&self) -> Option<Address> {
+        let of_plan = |plan: &Plan| {
+            let [zero, one] = &plan.participants;
+            *if plan.index == Index::Zero { zero } else { one }.address()
+        };
+        match &self.phase {
+            Phase::Fresh | Phase::Deciding(_) | Phase::Over(_) => None,
+            Phase::Proposing(proposal) => Some(*proposal.terms.proposer.address()),
+            Phase::Joining(joining) | Phase::Signing(joining) => Some(of_plan(&joining.plan)),
+            Phase::Founding(founding) => Some(of_plan(&founding.joining.plan)),
+            Phase::Aborting(aborting) => {
+                let channel = Channel::of(&aborting.assembly, aborting.index);
+                Some(channel.address(aborting.index))
+            }
+            Phase::Open(_) | Phase::Court(_) => {
+                self.open().map(|open| open.channel.address(open.channel.index))
+            }
+        }
     }
 
     /// The channel's parameters, once there is one.

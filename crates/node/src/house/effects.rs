@@ -31,7 +31,7 @@ impl House {
 
     /// Carries out an effect that is the ledger's.
     fn order(&mut self, now: Time, opening: OpeningId, effect: Effect) -> Result<(), LedgerError> {
-        let key = &self.key;
+        let key = self.key_of(opening);
         let sign = |digest: &[u8; 32]| key.sign(digest);
         let ledgers = &mut self.ledgers;
         match effect {
@@ -111,7 +111,7 @@ impl House {
         transaction: &Transaction,
         witness: &Witness,
     ) -> Result<(), LedgerError> {
-        let key = &self.key;
+        let key = self.key_of(opening);
         let sign = |digest: &[u8; 32]| key.sign(digest);
         let ledger = self.ledgers.joint(transaction.ledger);
         let checked = ledger.and_then(|it| it.check_witness(transaction, witness, &sign));
@@ -153,7 +153,9 @@ impl House {
     /// The answer to a proposal, and the refusal if the machine does not take it.
     fn answer_proposal(&mut self, opening: OpeningId, terms: &Terms) -> (Command, Command) {
         let refusal = Command::Decline { reason: DeclineReason::Terms {} };
-        let answer = match self.ledgers.answer(self.key.address(), terms) {
+        let salt = self.seats.get(&opening).map(|seat| seat.salt).unwrap_or_default();
+        let address = self.address_for(&salt, &terms.outcome.ledgers());
+        let answer = match self.ledgers.answer(address, terms) {
             Ok((participant, contributions)) => Command::Accept { participant, contributions },
             Err(error) => {
                 self.tell(opening, UserEvent::LedgerTrouble(error.to_string()));

@@ -87,7 +87,7 @@ fn proven(
 }
 
 impl Books {
-    fn register(&mut self, params: &Params, state: &State, signatures: [Signature; 2]) {
+    pub(crate) fn register(&mut self, params: &Params, state: &State, signatures: [Signature; 2]) {
         let (now, until) = (self.now, self.now + params.challenge_secs());
         let account = self.accounts.entry(params.id()).or_default();
         let until = match &account.registered {
@@ -240,19 +240,6 @@ impl DepositLedger for Vault {
 fn drawn() -> LedgerBytes {
     let drawn: [u8; 32] = entropy().unwrap();
     LedgerBytes::new(drawn.to_vec()).unwrap()
-}
-
-/// An order that somebody without a node gives.
-pub(crate) fn register_alone(
-    books: &Arc<Mutex<Books>>,
-    target: &Target,
-    agreed: &Agreed,
-    session: [u8; 32],
-) {
-    let key = perun_node::SessionKey::from_secret(session).unwrap();
-    let slot = Slot { participant: target.index, delegate: false };
-    let sign = |digest: &[u8; 32]| key.sign(digest);
-    Vault::new(books).register(target, agreed, slot, 0, &sign).unwrap();
 }
 
 /// What each side brings.

@@ -1,8 +1,7 @@
 //! What a house writes into its journal: one stream per channel.
 //!
-//! A channel's stream begins with whom it is shared with, and what its key is drawn from; every other
-//! entry is a record of its
-//! machine. A snapshot says both at once.
+//! A channel's stream begins with whom it is shared with, and what its key is drawn from; every
+//! other entry is a record of its machine. A snapshot says both at once.
 
 use perun_channel::codec::{Decode, Encode};
 use perun_protocol::{Config, Machine, OpeningId, Record};

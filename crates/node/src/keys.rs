@@ -24,9 +24,10 @@ impl SessionKey {
 
     /// A key of its own for one channel, drawn from this one and random bytes.
     ///
-    /// Where both sign version 0 before there is anything on a ledger, the id of a channel that came
-    /// to nothing may come again: a peer can see to that, for its cells decide about the id. What
-    /// we signed for the first must not count in the second, so no two have the same key of ours.
+    /// Where both sign version 0 before there is anything on a ledger, the id of a channel that
+    /// came to nothing may come again: a peer can see to that, for its cells decide about the id.
+    /// What we signed for the first must not count in the second, so no two have the same key of
+    /// ours.
     pub(crate) fn drawn(&self, salt: &[u8; 32]) -> Self {
         let mut count = 0_u8;
         loop {

@@ -153,8 +153,8 @@ fn an_old_state_on_one_ledger_is_answered_on_both() {
     assert_eq!(books.lock().unwrap().wallets, [100, -100]);
 }
 
-/// The peer's cells decide about the id of a channel, and an opening that came to nothing leaves our
-/// signature over its version 0 behind. In the next opening another key of ours signs.
+/// The peer's cells decide about the id of a channel, and an opening that came to nothing leaves
+/// our signature over its version 0 behind. In the next opening another key of ours signs.
 #[test]
 fn what_was_signed_for_an_opening_that_failed_does_not_count_in_the_next() {
     let (mut pair, books) = pair();

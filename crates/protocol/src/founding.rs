@@ -7,6 +7,10 @@
 //! else signed. What the ledgers show decides, never what the peer says. From the first deposit on
 //! there is one way out, by the ledgers: version 0 is registered wherever something of ours may be,
 //! and the transaction is made impossible if our part of it is out.
+//!
+//! An opening that comes to nothing leaves our signature over its version 0 behind, and a machine
+//! does not know those before it. So the house must see to it that no two such channels have both
+//! one id and one key of ours.
 
 use alloc::boxed::Box;
 use alloc::vec;

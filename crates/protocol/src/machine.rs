@@ -6,8 +6,9 @@
 
 use alloc::vec::Vec;
 
-use perun_channel::{ChannelId, Params};
+use perun_channel::{Address, ChannelId, Params};
 
+use crate::channel::Channel;
 use crate::config::Config;
 use crate::crypto::{Crypto, Ethereum};
 use crate::effect::{Effect, Event, Step, WaitingFor};
@@ -17,8 +18,9 @@ use crate::payment::PaymentId;
 use crate::phase::{Phase, PhaseName};
 use crate::record::{Agreed, Record};
 use crate::refusal::{Declined, Refusal};
+use crate::terms::Plan;
 use crate::units::{Digest, Index, OpeningId, Time};
-use crate::{court, open, opening};
+use crate::{court, founding, open, opening};
 
 /// One channel's machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +70,8 @@ impl Machine {
         match &self.phase {
             Phase::Open(open) => open::step(&context, open, input),
             Phase::Court(court) => court::step(&context, court, input),
+            Phase::Signing(joining) => founding::signing(&context, joining, input),
+            Phase::Founding(founding) => founding::step(&context, founding, input),
             phase => opening::step(&context, phase, input),
         }
     }
@@ -92,7 +96,7 @@ impl Machine {
 
     /// Where the machine stands.
     #[must_use]
-    pub const fn phase(&self) -> PhaseName {
+    pub fn phase(&self) -> PhaseName {
         self.phase.name()
     }
 
@@ -105,13 +109,41 @@ impl Machine {
     /// The channel's id, once there is one.
     #[must_use]
     pub fn id(&self) -> Option<ChannelId> {
-        self.open().map(|open| open.channel.id)
+        let founded = match &self.phase {
+            Phase::Signing(joining) => joining.joint.assembly(),
+            Phase::Founding(founding) => founding.joining.joint.assembly(),
+            _ => None,
+        };
+        let founded = founded.map(|assembly| *assembly.initial.id());
+        founded.or_else(|| self.open().map(|open| open.channel.id))
     }
 
     /// Our index in the channel, once there is one.
     #[must_use]
     pub fn index(&self) -> Option<Index> {
         self.open().map(|open| open.channel.index)
+    }
+
+    /// The address that signs for us, once it was said.
+    #[must_use]
+    pub fn own_address(&self) -> Option<Address> {
+        let of_plan = |plan: &Plan| {
+            let [zero, one] = &plan.participants;
+            *if plan.index == Index::Zero { zero } else { one }.address()
+        };
+        match &self.phase {
+            Phase::Fresh | Phase::Deciding(_) | Phase::Over(_) => None,
+            Phase::Proposing(proposal) => Some(*proposal.terms.proposer.address()),
+            Phase::Joining(joining) | Phase::Signing(joining) => Some(of_plan(&joining.plan)),
+            Phase::Founding(founding) => Some(of_plan(&founding.joining.plan)),
+            Phase::Aborting(aborting) => {
+                let channel = Channel::of(&aborting.assembly, aborting.index);
+                Some(channel.address(aborting.index))
+            }
+            Phase::Open(_) | Phase::Court(_) => {
+                self.open().map(|open| open.channel.address(open.channel.index))
+            }
+        }
     }
 
     /// The channel's parameters, once there is one.
@@ -171,6 +203,11 @@ impl Context<'_> {
     /// When a submitted transaction must have committed.
     pub(crate) const fn commit(&self) -> Time {
         self.now.after(self.config.commit_secs)
+    }
+
+    /// When everybody's deposits must be in.
+    pub(crate) const fn fund(&self) -> Time {
+        self.now.after(self.config.fund_secs)
     }
 
     /// When what waits for the turn has waited too long.

@@ -12,7 +12,9 @@ use perun_wire::PeerId;
 
 use super::rounds::ROUND_RECORDS;
 use super::{House, Seat};
-use crate::{NodeError, journal};
+use crate::NodeError;
+use crate::chance::entropy;
+use crate::journal::{self, Salt};
 
 /// How many channels one peer may have in one house: each costs memory and a place in the journal.
 const MAX_CHANNELS_PER_PEER: usize = 256;
@@ -98,10 +100,11 @@ impl House {
         if bytes > limit { Err(NodeError::ProposalTooLong { bytes, limit }) } else { Ok(()) }
     }
 
-    pub(super) fn seat(&mut self, opening: OpeningId, peer: PeerId) {
+    pub(super) fn seat(&mut self, opening: OpeningId, peer: PeerId, salt: Salt) {
         let machine = Machine::new(opening, self.config);
-        self.seats.insert(opening, Seat::new(machine, peer, Growing::of(0, 0)));
-        self.round.record(opening, journal::peer_entry(peer));
+        let drawn = (salt, self.key.drawn(&salt));
+        self.seats.insert(opening, Seat::new(machine, peer, drawn, Growing::of(0, 0)));
+        self.round.record(opening, journal::peer_entry(peer, &salt));
     }
 
     /// Names the peer of a channel that began to live, or takes that back when no channel with it
@@ -142,9 +145,11 @@ impl House {
             self.outbox.send(self.post.as_mut(), peer, answer);
             return false;
         }
+        // Without randomness there is no channel.
+        let Ok(salt) = entropy() else { return false };
         let admitted = self.has_room(peer);
         if admitted {
-            self.seat(message.opening, peer);
+            self.seat(message.opening, peer, salt);
         }
         admitted
     }
@@ -170,9 +175,9 @@ impl House {
         self.ended.retain(|ended| *ended != opening);
         self.round.end(opening);
         let sightings = &mut self.sightings;
-        self.watched.retain(|id, (watched, _)| {
+        self.watched.retain(|place, (watched, _)| {
             if *watched == opening {
-                sightings.remove(id);
+                sightings.remove(place);
             }
             *watched != opening
         });
@@ -206,13 +211,12 @@ impl House {
     pub(super) fn snapshot(&mut self, opening: OpeningId) -> Option<Vec<u8>> {
         let config = self.config;
         let seat = self.seats.get_mut(&opening)?;
-        let entry = journal::snapshot_entry(seat.peer, &seat.machine);
+        let entry = journal::snapshot_entry(seat.peer, &seat.salt, &seat.machine);
         seat.growing = Growing::of(0, entry.len());
         // All that we signed hangs on it, and the records that it replaces do not come back: it is
         // written only if it says the same as they do.
         let again = journal::read_snapshot(opening, config, &entry);
-        let same =
-            again.is_some_and(|(peer, machine)| peer == seat.peer && machine == seat.machine);
+        let same = again.is_some_and(|again| again == (seat.peer, seat.salt, seat.machine.clone()));
         (same && entry.len() <= MAX_PAYLOAD_BYTES).then_some(entry)
     }
 

@@ -150,7 +150,7 @@ mod tests {
     /// The formulas are what a search finds: everything shorter loses money, they do not.
     #[test]
     fn the_least_gap_is_the_formula() {
-        let bounds = Bounds::small(Cast::HonestQ, KINDS[1]).slower([1, 0], 0);
+        let bounds = Bounds::small(Cast::HonestQ, KINDS[3]).slower([1, 0], 0);
         assert!(bounds.gap_binds());
         let holds = |gap_short| {
             let bounds = Bounds { gap_short, ..bounds };

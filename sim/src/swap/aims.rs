@@ -129,10 +129,9 @@ impl Swap {
                 Self::ended(world, (Paper::PaidSwapped, Decision::AsWritten))
             }),
             Property::sometimes("M2 old against newest", |_: &Self, world: &World| {
-                let old = |phase| matches!(phase, Phase::Disputed { paper, .. } if paper <= Paper::Agreed);
                 let [x, y] = &world.ledgers;
                 let out = world.leaked || world.parties[Q].shows;
-                out && (old(x.phase) || old(y.phase))
+                out && (is_old(x.phase) || is_old(y.phase))
             }),
             Property::sometimes("X2 the cheater's own loss", |model: &Self, world: &World| {
                 let kept = (Paper::Half, Decision::LegsStay);
@@ -154,4 +153,9 @@ impl Swap {
             _ => &[SWAP, FLOOR],
         }
     }
+}
+
+/// Whether a state from before the swap is registered.
+const fn is_old(phase: Phase) -> bool {
+    matches!(phase, Phase::Disputed { paper: Paper::Older | Paper::Old | Paper::Agreed, .. })
 }

@@ -75,7 +75,8 @@ impl Swap {
             && self.bounds.cast.parties().all(|who| world.parties[who].signed & paper.bit() != 0)
     }
 
-    /// What a ledger's phase becomes by `act`, if its rules allow that by this reading of its clock.
+    /// What a ledger's phase becomes by `act`, if its rules allow that at this reading of its
+    /// clock.
     fn after(&self, world: &World, ledger: usize, act: Act, clock: Clock) -> Option<Phase> {
         let chain = &self.bounds.chains[ledger];
         let phase = world.ledgers[ledger].phase;

@@ -132,8 +132,8 @@ impl Swap {
         }
     }
 
-    /// What the party does with a message, and the answer that leaves. Nothing, if the message means
-    /// nothing to it now.
+    /// What the party does with a message, and the answer that leaves. Nothing, if the message
+    /// means nothing to it now.
     pub(super) fn hear(&self, party: &mut Party, tick: u8, message: Message) -> Option<Answer> {
         let flaw = self.bounds.flaw;
         let before = *party;

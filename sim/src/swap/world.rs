@@ -65,7 +65,7 @@ impl Paper {
     }
 
     /// What the honest party owns on the two ledgers, of four units on each. It gives on `gives`
-    /// and receives on the other. The payments before the swap were made to it; so is the one after.
+    /// and receives on the other. All payments are made to it.
     #[must_use]
     pub const fn owns(self, gives: usize) -> [u8; 2] {
         let (x, y) = match self {

@@ -41,6 +41,7 @@ abstract contract Deposits is HubBase {
 
     function _bind(bytes32 id, Binding calldata b) internal {
         if (b.payee == address(0)) revert IHubErrors.ZeroAddress();
+        if (b.payee == address(this)) revert IHubErrors.HubAsPayee();
         bytes32 fundingID = _fundingID(id, b.participant);
         if (_payees[fundingID] != address(0)) revert IHubErrors.PayeeBound();
         if (msg.sender != b.participant) {

@@ -267,6 +267,7 @@ contract HubDesk is Deposits {
             if ((moves[i].fundingID == 0) == (moves[i].to == address(0))) {
                 revert IHubErrors.MoveTarget();
             }
+            if (moves[i].to == address(this)) revert IHubErrors.HubAsPayee();
             if (moves[i].fundingID != 0) {
                 _deposited(holder, moves[i].fundingID, moves[i].amount);
             }

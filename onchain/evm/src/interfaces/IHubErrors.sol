@@ -133,6 +133,8 @@ interface IHubErrors {
     error PayeeBound();
     /// @notice The zero address can receive nothing.
     error ZeroAddress();
+    /// @notice The hub pays nothing to itself: nobody could ever take it out again.
+    error HubAsPayee();
     /// @notice A movement goes to an account or into a deposit, not both and not neither.
     error MoveTarget();
     /// @notice The lists are not equally long.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
 /// @title Who gets what of one asset.
 library Settlement {
     /// @notice Turns the outcome of one asset, `outcome` from `first` on, into payments out of the
@@ -23,8 +25,9 @@ library Settlement {
     }
 
     /// @notice Adds `amount` to the shares from `first` on, in proportion to `weights`, whose sum
-    /// is not zero; what does not divide goes to the last who has any weight. Weights and amount
-    /// are below 2^128.
+    /// is not zero; what does not divide goes to the last who has any weight. Whoever can make
+    /// tokens can deposit so many that a plain product leaves 256 bits, and nothing may stop a
+    /// conclusion.
     function addInProportion(
         uint256[] memory shares,
         uint256 first,
@@ -36,7 +39,7 @@ library Settlement {
         uint256 last;
         for (uint256 i = 0; i < weights.length; ++i) {
             if (weights[i] == 0) continue;
-            uint256 part = amount * weights[i] / sum;
+            uint256 part = Math.mulDiv(amount, weights[i], sum);
             shares[first + i] += part;
             left -= part;
             last = i;

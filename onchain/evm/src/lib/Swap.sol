@@ -23,19 +23,21 @@ library Swap {
 
     uint256 private constant HEAD = 33;
     uint256 private constant LEG = 27;
+    /// The first expiry that no leg may have: every ledger's time lock can name those below.
+    uint256 private constant EXPIRY_END = 1 << 38;
 
     /// @notice Reverts if the app data is not a swap that this state can carry out.
     function check(StateView memory state) internal pure {
         uint256 size = state.dataLength;
-        bool good = !state.isFinal && size >= HEAD + LEG && (size - HEAD) % LEG == 0
-            && state.data.at() >> 248 == 1;
+        bool good = !state.isFinal && state.version != 0 && size >= HEAD + LEG
+            && (size - HEAD) % LEG == 0 && state.data.at() >> 248 == 1;
         if (!good) revert IHubErrors.Data();
         uint256 nextAsset;
         for (uint256 i = 0; i < count(state); ++i) {
             Leg memory l = leg(state, i);
             good = l.asset >= nextAsset && l.asset < state.assetCount && l.from < state.columns
                 && l.to < state.columns && l.from != l.to && l.amount != 0 && l.expiry != 0
-                && l.amount <= state.balance(l.asset, l.from);
+                && l.expiry < EXPIRY_END && l.amount <= state.balance(l.asset, l.from);
             if (!good) revert IHubErrors.Data();
             nextAsset = l.asset + 1;
         }

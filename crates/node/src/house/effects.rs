@@ -185,9 +185,11 @@ impl House {
         let machine = self.seats.get(&opening).map(|seat| &seat.machine);
         let found = machine.and_then(|machine| Some((machine.id()?, machine.agreed()?)));
         let (id, agreed) = found.ok_or(NodeError::UnknownChannel(opening))?;
-        let [ledger] = agreed.state.outcome().ledgers()[..] else {
+        let ledgers = agreed.state.outcome().ledgers();
+        let ([ledger], false) = (&ledgers[..], self.ledgers.have_deposits(&ledgers)) else {
             return Err(NodeError::Declined(Misuse::NoResize.into()));
         };
+        let ledger = *ledger;
         let watched = self.watched.get(&(ledger, id)).map(|(_, target)| target.clone());
         let target = watched.ok_or(NodeError::UnknownChannel(opening))?;
         Ok((target, agreed.state.clone()))

@@ -12,6 +12,7 @@ mod crashing;
 mod disputing;
 mod doubting;
 mod encoding;
+mod enduring;
 mod founding;
 mod opening;
 mod paying;

@@ -69,6 +69,10 @@ pub enum SwapError {
     Balance,
     /// The channel has an app, whose data this is.
     App,
+    /// The state is the first one; deposits are made for it, and nothing is swapped in it.
+    Initial,
+    /// The channel is locked in another, which is settled without its legs.
+    NotLedger,
     /// The state is final.
     Final,
     /// A swap is pending; there is one at a time.
@@ -90,6 +94,8 @@ impl core::fmt::Display for SwapError {
             Self::NoParticipant => "a leg of the swap names a participant that does not exist",
             Self::Balance => "a leg of the swap pays more than its payer has",
             Self::App => "a channel with an app carries no swap",
+            Self::Initial => "a channel's first state carries no swap",
+            Self::NotLedger => "a channel inside another carries no swap",
             Self::Final => "a final state carries no swap",
             Self::Pending => "a swap is pending already",
             Self::NotPending => "no swap is pending",

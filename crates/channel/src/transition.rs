@@ -71,13 +71,18 @@ fn check_state_of(params: &Params, id: &ChannelId, state: &State) -> Result<(), 
         (!state.is_final() || state.outcome().locked().is_empty(), R::FinalWithLocked),
     ];
     first_broken(&rules)?;
-    if *params.app() == Address::ZERO { check_swap_in(state).map_err(R::Swap) } else { Ok(()) }
+    if *params.app() != Address::ZERO {
+        return Ok(());
+    }
+    check_swap_in(params, state).map_err(R::Swap)
 }
 
 /// Whether a state of a channel without an app carries nothing, or one swap that fits it.
-fn check_swap_in(state: &State) -> Result<(), SwapError> {
+fn check_swap_in(params: &Params, state: &State) -> Result<(), SwapError> {
     match Swap::pending(state)? {
         None => Ok(()),
+        Some(_) if !params.is_ledger() => Err(SwapError::NotLedger),
+        Some(_) if state.version() == Version::ZERO => Err(SwapError::Initial),
         Some(_) if state.is_final() => Err(SwapError::Final),
         Some(swap) => swap.fits(state.outcome()),
     }
@@ -178,9 +183,13 @@ mod tests {
     const HOLDER: Address = Address::new([0x77; 20]);
 
     fn params_of(app: Address) -> Params {
+        params_of_kind(app, true)
+    }
+
+    fn params_of_kind(app: Address, is_ledger: bool) -> Params {
         let party = |byte| Participant::new(Address::new([byte; 20]), vec![0; 32]).unwrap();
         let parties = vec![party(1), party(2)];
-        Params::with_kind(60, [7; 32], parties, app, true, false).unwrap()
+        Params::with_kind(60, [7; 32], parties, app, is_ledger, false).unwrap()
     }
 
     fn params() -> Params {
@@ -407,6 +416,17 @@ mod tests {
     fn step(current: &State, next: &State, step: &SwapStep<'_>) -> Result<(), R> {
         let version = next.version();
         check_swap_step_of(&params(), &params().id(), current, next, version, step)
+    }
+
+    #[test]
+    fn a_first_state_and_a_channel_inside_another_carry_no_swap() {
+        let first = carrying(0, &[30, 270], swap(30).to_data());
+        assert_eq!(check_state(&params(), &first), Err(R::Swap(SwapError::Initial)));
+        let inside = params_of_kind(Address::ZERO, false);
+        let outcome = outcome(&[30, 270], vec![]);
+        let data = swap(30).to_data();
+        let state = State::new(inside.id(), Version::new(5), outcome, data, false).unwrap();
+        assert_eq!(check_state(&inside, &state), Err(R::Swap(SwapError::NotLedger)));
     }
 
     #[test]

@@ -60,7 +60,7 @@ codes! {
     23 StateDigest "the state is not the one that the cell stores",
     24 NotNewer "the state is not newer than the stored one",
     25 NotFinal "the state is not final",
-    26 InitialState "a channel starts with version 0, not final, without a swap",
+    26 InitialState "a channel starts with version 0, not final",
     27 Swap "the state's data is neither empty nor a swap that fits the balances",
     28 Undecided "the state has legs of a swap on this ledger, and nothing decides them",
     29 NothingToDecide "no leg of a swap on this ledger waits for a decision",

@@ -78,8 +78,7 @@ pub(super) fn abort(
 
 fn initial_state(setup: &Setup, body: StateBody) -> Result<State, Code> {
     let state = setup.state(body)?;
-    let plain = !state.is_final() && state.data().is_empty();
-    let starts = plain && state.version() == Version::ZERO;
+    let starts = !state.is_final() && state.version() == Version::ZERO;
     if starts { Ok(state) } else { Err(Code::InitialState) }
 }
 

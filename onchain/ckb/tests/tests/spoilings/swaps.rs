@@ -339,7 +339,7 @@ spoilings! {
         story.register(&channel, &Stands::open(&channel), &last, own(0));
         story.submitted()
     }
-    a_first_state_with_a_swap is InitialState {
+    a_first_state_with_a_swap is Swap {
         let terms = Terms::of("alice", 2);
         let mut story = Story::default();
         let channel = story.create(&terms, None);

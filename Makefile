@@ -1,7 +1,7 @@
 # The two commands to know: `make demo` shows the software at work, `make test` checks everything.
 # Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
 
-.PHONY: demo test fmt tidy lint docs unit xudt toolchain scripts node lint-onchain costs real-node \
+.PHONY: demo test fmt tidy lint docs unit anvil xudt toolchain scripts node lint-onchain costs real-node \
         demo-embedded demo-real models seeds mutants bench again setup
 
 CARGO  := cargo
@@ -17,7 +17,7 @@ DEMO_REAL_ARGS   ?= demo --real-node
 FRESH := target/onchain-fresh
 
 # The order is by price: what fails fast comes first, what needs the CKB node comes last.
-STEPS := fmt tidy lint docs unit xudt toolchain scripts lint-onchain demo-embedded models seeds mutants \
+STEPS := fmt tidy lint docs unit anvil xudt toolchain scripts lint-onchain demo-embedded models seeds mutants \
          bench costs node real-node demo-real again
 
 demo: demo-embedded
@@ -39,12 +39,21 @@ lint:
 	set -e; for crate in $(REAL_NODE_CRATES); do \
 	    $(CARGO) clippy $(LOCKED) --package $$crate --all-targets --features real-node-tests -- -D warnings; \
 	done
+	$(CARGO) clippy $(LOCKED) --package perun-embedded-evm --all-targets --features anvil-tests -- -D warnings
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps
 
 unit:
 	$(CARGO) test $(LOCKED) --workspace
+
+# Optional: Anvil is a program of its own. Nothing is skipped where its file is named.
+anvil:
+	set -e; if [ -n "$${PERUN_ANVIL_BIN:-}" ]; then \
+	    $(CARGO) test $(LOCKED) --package perun-embedded-evm --features anvil-tests --test anvil; \
+	else \
+	    echo "NOT RUN (optional): the embedded EVM chain against Anvil; set PERUN_ANVIL_BIN to its program"; \
+	fi
 
 # Optional: the program of xUDT is in no package. Nothing is skipped where its file is named.
 xudt:

@@ -20,7 +20,7 @@ const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves a connection until it ends.
-pub(super) fn serve(stream: TcpStream, respond: impl Fn(&[u8]) -> Vec<u8>) {
+pub(crate) fn serve(stream: TcpStream, respond: impl Fn(&[u8]) -> Vec<u8>) {
     // Whatever goes wrong here went wrong with the peer: the connection is closed, the chain
     // stands.
     let _ = serve_until_error(stream, PATIENCE, respond);

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {HubBase} from "./HubBase.sol";
+import {IHubErrors} from "./interfaces/IHubErrors.sol";
+import {IPerunHub} from "./interfaces/IPerunHub.sol";
+import {Params, SignedState, State} from "./interfaces/Types.sol";
+import {Calldata} from "./lib/Calldata.sol";
+import {ChannelView, Encoding, StateView} from "./lib/Encoding.sol";
+import {Record, Records} from "./lib/Records.sol";
+import {Sig} from "./lib/Sig.sol";
+import {Swap} from "./lib/Swap.sol";
+
+/// @title Which state counts: registering trees of channels, and concluding them.
+/// @notice What holds for every record: its state has the right shape and is signed by all (or is a
+/// legal step of such a state), and every channel locked in it has a record with the same assets
+/// and the amount that is locked, and participants that fit. So what is registered can be
+/// concluded.
+abstract contract Disputes is HubBase {
+    using Encoding for ChannelView;
+    using Encoding for Params;
+    using Encoding for State;
+    using Encoding for StateView;
+    using Records for Record;
+
+    uint256 private constant MAX_DEPTH = 4;
+
+    // Registering.
+
+    function _register(SignedState calldata root, SignedState[] calldata subs, bool isLedger)
+        internal
+    {
+        (uint256 next, ChannelView memory channel,) = _registerNode(root, subs, 0, 1);
+        if (isLedger && !channel.isLedger) revert IHubErrors.NotLedger();
+        if (!isLedger && channel.isLedger) revert IHubErrors.ChildIsLedger();
+        if (next != subs.length) revert IHubErrors.TooManyChildren();
+    }
+
+    function _registerNode(
+        SignedState calldata node,
+        SignedState[] calldata subs,
+        uint256 next,
+        uint256 depth
+    ) private returns (uint256, ChannelView memory channel, StateView memory state) {
+        if (depth > MAX_DEPTH) revert IHubErrors.TreeDepth();
+        channel = node.params.read();
+        state = node.state.read();
+        _checkState(channel, state);
+        bytes32 key = channel.isLedger ? state.id : state.childKey();
+        bool known = _records[key].isOf(state.hash) && _records[key].exists();
+        if (!known) _checkAll(channel, Sig.eip191(state.hash), node.sigs);
+        if (state.lockedCount != 0 && !(known && _skipsChildren(state, subs, next))) {
+            next = _registerChildren(channel, state, subs, next, depth);
+        }
+        if (!known) {
+            _store(key, channel, state);
+            emit IPerunHub.StateRegistered(state.id, state.encoded(), Calldata.joined(node.sigs));
+        }
+        return (next, channel, state);
+    }
+
+    /// What is below a registered state is registered too, and need not be given again.
+    function _skipsChildren(StateView memory state, SignedState[] calldata subs, uint256 next)
+        private
+        pure
+        returns (bool)
+    {
+        return next == subs.length || subs[next].state.channelID != state.lockedId(0);
+    }
+
+    function _registerChildren(
+        ChannelView memory channel,
+        StateView memory state,
+        SignedState[] calldata subs,
+        uint256 next,
+        uint256 depth
+    ) private returns (uint256) {
+        for (uint256 entry = 0; entry < state.lockedCount; ++entry) {
+            if (next == subs.length) revert IHubErrors.WrongChild();
+            ChannelView memory child;
+            StateView memory sub;
+            (next, child, sub) = _registerNode(subs[next], subs, next + 1, depth + 1);
+            if (child.isLedger) revert IHubErrors.ChildIsLedger();
+            _checkLocked(state, entry, sub);
+            _checkParticipants(channel, state, entry, child);
+        }
+        return next;
+    }
+
+    /// The child is the one that is locked, with the parent's assets and what is locked of each.
+    function _checkLocked(StateView memory state, uint256 entry, StateView memory sub)
+        private
+        pure
+    {
+        if (sub.id != state.lockedId(entry)) revert IHubErrors.WrongChild();
+        if (sub.assetsHash() != state.assetsHash()) revert IHubErrors.Assets();
+        for (uint256 row = 0; row < state.assetCount; ++row) {
+            if (sub.totals[row] != state.lockedAmount(entry, row)) revert IHubErrors.Sum();
+        }
+    }
+
+    /// Each participant of the child stands for one of the parent's; in a channel that is not
+    /// virtual it is that participant itself.
+    function _checkParticipants(
+        ChannelView memory channel,
+        StateView memory state,
+        uint256 entry,
+        ChannelView memory child
+    ) private pure {
+        if (state.mapLength(entry) < child.count) revert IHubErrors.LockedShape();
+        if (child.isVirtual) return;
+        for (uint256 i = 0; i < child.count; ++i) {
+            if (channel.party(state.mapped(entry, i)) != child.party(i)) {
+                revert IHubErrors.ChildParticipants();
+            }
+        }
+    }
+
+    /// A first state opens the window; a newer one replaces it and never prolongs the window; a
+    /// final one ends it.
+    function _store(bytes32 key, ChannelView memory channel, StateView memory state) private {
+        Record record = _records[key];
+        uint256 timeout = block.timestamp;
+        if (record.exists()) {
+            if (record.phase() != Records.DISPUTE) revert IHubErrors.WrongPhase();
+            if (state.version <= record.version()) revert IHubErrors.Version();
+            if (block.timestamp >= record.timeout()) revert IHubErrors.RefutationOver();
+            if (!state.isFinal) timeout = record.timeout();
+        } else {
+            if (!state.isFinal) timeout += channel.duration;
+            if (!channel.isLedger && channel.app != address(0)) _forced[key] = channel.duration;
+        }
+        if (!channel.isLedger && _childKeys[state.id] != key) _childKeys[state.id] = key;
+        _write(key, state.id, Records.make(state.hash, state.version, timeout, Records.DISPUTE));
+    }
+
+    // Concluding.
+
+    /// Concludes a registered root and everything below. Returns what comes out, without a swap.
+    function _concludeRoot(Params calldata params, State calldata state, State[] calldata subs)
+        internal
+        returns (ChannelView memory channel, StateView memory root, uint256[] memory rows)
+    {
+        channel = params.read();
+        root = state.read();
+        if (!channel.isLedger) revert IHubErrors.NotLedger();
+        if (root.id != channel.id) revert IHubErrors.ChannelId();
+        Record record = _registered(root.id, root);
+        if (record.phase() == Records.CONCLUDED) revert IHubErrors.AlreadyConcluded();
+        uint256 forced = channel.app == address(0) || root.isFinal ? 0 : channel.duration;
+        if (!record.isOver(forced)) revert IHubErrors.WindowOpen();
+        rows = _collectAll(root, subs);
+        _write(root.id, root.id, record.concluded());
+    }
+
+    /// The balances of a concluded root with its swap refunded; too early a refund reverts.
+    function _refund(StateView memory root, ChannelView memory channel) internal view {
+        if (channel.app != address(0)) return;
+        if (block.timestamp < Swap.expiry(root)) revert IHubErrors.SwapPending();
+    }
+
+    /// Moves the legs of a concluded root's swap.
+    function _claim(
+        StateView memory root,
+        ChannelView memory channel,
+        uint256[] memory rows,
+        bytes32 preimage
+    ) internal {
+        if (channel.app != address(0) || Swap.expiry(root) == 0) {
+            revert IHubErrors.NoSwap();
+        }
+        Swap.claim(root, rows, preimage);
+        emit IPerunHub.SwapClaimed(root.id, preimage);
+    }
+
+    /// Concludes a sub-channel and everything below, and keeps what comes out.
+    function _concludeSub(State calldata state, State[] calldata subs) internal {
+        StateView memory sub = state.read();
+        bytes32 key = sub.childKey();
+        _concludeChild(key, sub);
+        if (_outcomes[key].length == 0) _outcomes[key] = _collectAll(sub, subs);
+    }
+
+    function _collectAll(StateView memory state, State[] calldata subs)
+        private
+        returns (uint256[] memory rows)
+    {
+        uint256 next;
+        (next, rows) = _collect(state, subs, 0);
+        if (next != subs.length) revert IHubErrors.TooManyChildren();
+    }
+
+    /// Balances, and what comes out of every locked channel for those who stand for its
+    /// participants.
+    function _collect(StateView memory state, State[] calldata subs, uint256 next)
+        private
+        returns (uint256, uint256[] memory rows)
+    {
+        rows = state.balances();
+        for (uint256 entry = 0; entry < state.lockedCount; ++entry) {
+            if (next == subs.length) revert IHubErrors.WrongChild();
+            StateView memory sub = subs[next].read();
+            ++next;
+            _checkLocked(state, entry, sub);
+            bytes32 key = sub.childKey();
+            _concludeChild(key, sub);
+            uint256[] memory below = _outcomes[key];
+            if (below.length == 0) (next, below) = _collect(sub, subs, next);
+            _addMapped(state, entry, rows, sub.columns, below);
+        }
+        return (next, rows);
+    }
+
+    function _addMapped(
+        StateView memory state,
+        uint256 entry,
+        uint256[] memory rows,
+        uint256 columns,
+        uint256[] memory below
+    ) private pure {
+        for (uint256 i = 0; i < columns; ++i) {
+            uint256 to = state.mapped(entry, i);
+            for (uint256 row = 0; row < state.assetCount; ++row) {
+                rows[row * state.columns + to] += below[row * columns + i];
+            }
+        }
+    }
+
+    /// A child ends by its own clock, whoever refers to it.
+    function _concludeChild(bytes32 key, StateView memory sub) private {
+        Record record = _registered(key, sub);
+        if (record.phase() == Records.CONCLUDED) return;
+        if (!record.isOver(sub.isFinal ? 0 : _forced[key])) revert IHubErrors.WindowOpen();
+        _write(key, sub.id, record.concluded());
+    }
+
+    function _registered(bytes32 key, StateView memory state) private view returns (Record record) {
+        record = _records[key];
+        if (!record.exists()) revert IHubErrors.NotRegistered();
+        if (!record.isOf(state.hash)) revert IHubErrors.WrongState();
+    }
+
+    /// Concludes with a fully signed final state, at once and whatever is registered.
+    function _concludeFinal(
+        Params calldata params,
+        State calldata state,
+        bytes[] calldata sigs,
+        bool skip
+    ) internal returns (bool, ChannelView memory channel, StateView memory last) {
+        channel = params.read();
+        if (_concluded(channel.id)) {
+            if (skip) return (false, channel, last);
+            revert IHubErrors.AlreadyConcluded();
+        }
+        last = state.read();
+        if (!channel.isLedger) revert IHubErrors.NotLedger();
+        if (!last.isFinal) revert IHubErrors.NotFinal();
+        _checkState(channel, last);
+        _checkAll(channel, Sig.eip191(last.hash), sigs);
+        Record record = Records.make(last.hash, last.version, block.timestamp, Records.CONCLUDED);
+        _write(last.id, last.id, record);
+        if (_isForeign(last)) {
+            emit IPerunHub.StateRegistered(last.id, last.encoded(), Calldata.joined(sigs));
+        }
+        return (true, channel, last);
+    }
+
+    function _isForeign(StateView memory state) private view returns (bool) {
+        for (uint256 row = 0; row < state.assetCount; ++row) {
+            if (state.native(row) == address(0)) return true;
+        }
+        return false;
+    }
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {AssetFacade} from "./AssetFacade.sol";
+import {Disputes} from "./Disputes.sol";
+import {HubDesk} from "./HubDesk.sol";
+import {IHubErrors} from "./interfaces/IHubErrors.sol";
+import {Params, SignedState, State, WithdrawalAuth} from "./interfaces/Types.sol";
+import {ChannelView, Encoding, StateView} from "./lib/Encoding.sol";
+import {Record, Records} from "./lib/Records.sol";
+import {Settlement} from "./lib/Settlement.sol";
+import {Sig} from "./lib/Sig.sol";
+
+/// @title The hub: adjudicator and vault. `IPerunHub` is its whole interface.
+/// @notice Nobody owns it and nothing of it can change. Its code is larger than one contract may
+/// be: the other half, `HubDesk`, is made by the constructor and runs in the hub's place for every
+/// function that is not here.
+contract PerunHub is Disputes {
+    using Encoding for ChannelView;
+    using Encoding for StateView;
+    using Records for Record;
+
+    address private immutable DESK;
+
+    constructor() {
+        DESK = address(new HubDesk(address(new AssetFacade())));
+    }
+
+    // Disputes.
+
+    function register(SignedState calldata channel, SignedState[] calldata subChannels)
+        external
+        nonReentrant
+    {
+        _register(channel, subChannels, true);
+    }
+
+    function registerSub(SignedState calldata channel, SignedState[] calldata subChannels)
+        external
+        nonReentrant
+    {
+        _register(channel, subChannels, false);
+    }
+
+    function conclude(Params calldata params, State calldata state, State[] calldata subStates)
+        external
+        nonReentrant
+    {
+        _conclude(params, state, subStates, false);
+    }
+
+    function concludeAndPay(
+        Params calldata params,
+        State calldata state,
+        State[] calldata subStates
+    ) external nonReentrant {
+        _conclude(params, state, subStates, true);
+    }
+
+    function concludeWithPreimage(
+        Params calldata params,
+        State calldata state,
+        State[] calldata subStates,
+        bytes32 preimage
+    ) external nonReentrant {
+        _concludeClaiming(params, state, subStates, preimage, false);
+    }
+
+    function concludeAndPayWithPreimage(
+        Params calldata params,
+        State calldata state,
+        State[] calldata subStates,
+        bytes32 preimage
+    ) external nonReentrant {
+        _concludeClaiming(params, state, subStates, preimage, true);
+    }
+
+    function concludeSub(State calldata state, State[] calldata subStates) external nonReentrant {
+        _concludeSub(state, subStates);
+    }
+
+    function concludeFinal(Params calldata params, State calldata state, bytes[] calldata sigs)
+        external
+        nonReentrant
+    {
+        _close(params, state, sigs, false, false);
+    }
+
+    function closeAndPay(Params calldata params, State calldata state, bytes[] calldata sigs)
+        external
+        nonReentrant
+    {
+        _close(params, state, sigs, false, true);
+    }
+
+    function closeBatch(SignedState[] calldata channels) external nonReentrant {
+        for (uint256 i = 0; i < channels.length; ++i) {
+            SignedState calldata c = channels[i];
+            _close(c.params, c.state, c.sigs, true, true);
+        }
+    }
+
+    function disputes(bytes32 id)
+        external
+        view
+        returns (uint64, uint64, uint64, uint8, bytes32, bool)
+    {
+        Record record = _records[id];
+        if (!record.exists()) record = _records[_childKeys[id]];
+        return (record.timeout(), 0, record.version(), record.phase(), record.fingerprint(), false);
+    }
+
+    // The coin's asset holder.
+
+    function deposit(bytes32 fundingID, uint256 amount) external payable nonReentrant {
+        if (msg.value != amount) revert IHubErrors.CoinAmount();
+        _deposited(address(this), fundingID, amount);
+    }
+
+    function withdraw(WithdrawalAuth calldata authorization, bytes calldata signature)
+        external
+        nonReentrant
+    {
+        _withdraw(address(this), authorization, signature);
+    }
+
+    function withdrawVia(WithdrawalAuth calldata authorization, bytes calldata sig)
+        external
+        nonReentrant
+    {
+        if (_tokens[msg.sender] == address(0)) revert IHubErrors.UnknownHolder();
+        _withdraw(msg.sender, authorization, sig);
+    }
+
+    function holdings(bytes32 fundingID) external view returns (uint256) {
+        return _held[address(this)][fundingID];
+    }
+
+    function settled(bytes32 id) external view returns (bool) {
+        return _concluded(id);
+    }
+
+    function adjudicator() external view returns (address) {
+        return address(this);
+    }
+
+    function held(address holder, bytes32 fundingID) external view returns (uint256) {
+        return _held[holder][fundingID];
+    }
+
+    /// Coins that nobody could claim.
+    receive() external payable {
+        revert IHubErrors.NoFunction();
+    }
+
+    /// The other half of the code. What it does not know either, it refuses.
+    fallback() external payable {
+        address desk = DESK;
+        assembly {
+            calldatacopy(0, 0, calldatasize())
+            let ok := delegatecall(gas(), desk, 0, calldatasize(), 0, 0)
+            returndatacopy(0, 0, returndatasize())
+            switch ok
+            case 0 { revert(0, returndatasize()) }
+            default { return(0, returndatasize()) }
+        }
+    }
+
+    function _conclude(
+        Params calldata params,
+        State calldata state,
+        State[] calldata subs,
+        bool pays
+    ) private {
+        (ChannelView memory channel, StateView memory root, uint256[] memory rows) =
+            _concludeRoot(params, state, subs);
+        _refund(root, channel);
+        _settle(channel, root, rows, pays);
+    }
+
+    function _concludeClaiming(
+        Params calldata params,
+        State calldata state,
+        State[] calldata subs,
+        bytes32 preimage,
+        bool pays
+    ) private {
+        (ChannelView memory channel, StateView memory root, uint256[] memory rows) =
+            _concludeRoot(params, state, subs);
+        _claim(root, channel, rows, preimage);
+        _settle(channel, root, rows, pays);
+    }
+
+    function _close(
+        Params calldata params,
+        State calldata state,
+        bytes[] calldata sigs,
+        bool skip,
+        bool pays
+    ) private {
+        (bool closes, ChannelView memory channel, StateView memory last) =
+            _concludeFinal(params, state, sigs, skip);
+        if (closes) _settle(channel, last, last.balances(), pays);
+    }
+
+    /// Gives every asset of this chain to whom it belongs. All of it is in storage before the first
+    /// payment leaves.
+    function _settle(
+        ChannelView memory channel,
+        StateView memory state,
+        uint256[] memory rows,
+        bool pays
+    ) private {
+        uint256 count = channel.count;
+        bytes32[] memory ids = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            ids[i] = _fundingID(channel.id, channel.party(i));
+        }
+        uint256[][] memory due = new uint256[][](state.assetCount);
+        for (uint256 row = 0; row < state.assetCount; ++row) {
+            address holder = state.native(row);
+            if (holder != address(0)) due[row] = _settleAsset(holder, ids, rows, row, pays);
+        }
+        if (!pays) return;
+        for (uint256 i = 0; i < count; ++i) {
+            address payee = _payees[ids[i]];
+            if (payee == address(0)) payee = channel.party(i);
+            for (uint256 row = 0; row < state.assetCount; ++row) {
+                if (due[row].length == 0 || due[row][i] == 0) continue;
+                address holder = state.native(row);
+                _withdrawn(holder, ids[i], due[row][i], payee);
+                _push(holder, payee, due[row][i]);
+            }
+        }
+    }
+
+    function _settleAsset(
+        address holder,
+        bytes32[] memory ids,
+        uint256[] memory rows,
+        uint256 row,
+        bool pays
+    ) private returns (uint256[] memory due) {
+        mapping(bytes32 => uint256) storage book = _held[holder];
+        uint256[] memory before = new uint256[](ids.length);
+        due = new uint256[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            before[i] = book[ids[i]];
+            due[i] = rows[row * ids.length + i];
+        }
+        due = Settlement.payments(before, due);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            uint256 rest = pays ? 0 : due[i];
+            if (rest != before[i]) book[ids[i]] = rest;
+        }
+    }
+
+    /// Perun's authorisation names no asset, chain or contract: so it is good once per holder, and
+    /// only for everything that is held.
+    function _withdraw(address holder, WithdrawalAuth calldata auth, bytes calldata sig) private {
+        if (!_concluded(auth.channelID)) revert IHubErrors.NotConcluded();
+        bytes32 digest = Sig.eip191(keccak256(abi.encode(auth)));
+        Sig.checkKey(digest, sig, _nonZero(auth.participant.ethAddress));
+        bytes32 fundingID = _fundingID(auth.channelID, auth.participant.ethAddress);
+        uint256 amount = _held[holder][fundingID];
+        if (amount != auth.amount) revert IHubErrors.NotFullHolding();
+        if (amount != 0) {
+            _use(keccak256(abi.encode(holder, digest)));
+            _held[holder][fundingID] = 0;
+        }
+        _withdrawn(holder, fundingID, amount, auth.receiver);
+        _pay(holder, auth.receiver, amount);
+    }
+
+    function _nonZero(address account) private pure returns (address) {
+        if (account == address(0)) revert IHubErrors.ZeroParticipant();
+        return account;
+    }
+}

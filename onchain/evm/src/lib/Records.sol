@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+/// @notice A dispute in one word: 168 bits of the state's hash, version 48, timeout 38, phase 2.
+/// Zero: nothing is recorded.
+type Record is uint256;
+
+/// @title What is written in a record.
+library Records {
+    uint256 internal constant DISPUTE = 0;
+    uint256 internal constant FORCED = 1;
+    uint256 internal constant CONCLUDED = 2;
+
+    /// @notice A record. `number` is the version, 48 bits; `end` the timeout, 38.
+    function make(bytes32 hash, uint256 number, uint256 end, uint256 stage)
+        internal
+        pure
+        returns (Record)
+    {
+        return Record.wrap(uint256(hash) >> 88 << 88 | number << 40 | end << 2 | stage);
+    }
+
+    /// @notice Whether anything is recorded.
+    function exists(Record record) internal pure returns (bool) {
+        return Record.unwrap(record) != 0;
+    }
+
+    /// @notice Whether it is of this state.
+    function isOf(Record record, bytes32 hash) internal pure returns (bool) {
+        return Record.unwrap(record) >> 88 == uint256(hash) >> 88;
+    }
+
+    /// @notice The first 21 bytes of the state's hash.
+    function fingerprint(Record record) internal pure returns (bytes32) {
+        return bytes32(Record.unwrap(record) >> 88 << 88);
+    }
+
+    /// @notice The state's version.
+    function version(Record record) internal pure returns (uint64) {
+        return uint48(Record.unwrap(record) >> 40);
+    }
+
+    /// @notice When the window is over.
+    function timeout(Record record) internal pure returns (uint64) {
+        return uint64(uint40(Record.unwrap(record)) >> 2);
+    }
+
+    /// @notice Dispute, forced or concluded.
+    function phase(Record record) internal pure returns (uint8) {
+        return uint8(Record.unwrap(record) & 3);
+    }
+
+    /// @notice The same record, concluded.
+    function concluded(Record record) internal pure returns (Record) {
+        return Record.wrap((Record.unwrap(record) & ~uint256(3)) | CONCLUDED);
+    }
+
+    /// @notice Whether no newer state and no further step can come. `forced`: how long the first
+    /// forced step may be waited for; zero without an app.
+    function isOver(Record record, uint256 forced) internal view returns (bool) {
+        uint256 end = timeout(record);
+        if (phase(record) == CONCLUDED) return true;
+        if (phase(record) == DISPUTE) end += forced;
+        return block.timestamp >= end;
+    }
+}

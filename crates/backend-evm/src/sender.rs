@@ -65,6 +65,8 @@ pub struct Sender {
     chain: u64,
     options: SenderOptions,
     book: Book,
+    /// What was noticed while sending, to be told at the next look.
+    untold: Vec<News>,
 }
 
 impl Sender {
@@ -72,7 +74,7 @@ impl Sender {
     #[must_use]
     pub fn new(account: Arc<dyn Account>, chain: u64, options: SenderOptions) -> Self {
         let book = Book::new(options.limits);
-        Self { account, chain, options, book }
+        Self { account, chain, options, book, untold: Vec::new() }
     }
 
     /// Who pays.
@@ -138,17 +140,18 @@ impl Sender {
     /// Looks after everything in flight: sends again what was lost, raises what is stuck, fills
     /// gaps, and tells what happened. A fault of one transaction does not keep it from the others.
     pub fn tend(&mut self, node: Node<'_>) -> Result<Vec<News>, Error> {
-        let mut news = Vec::new();
         // The head before the count, and the count before the fates: a transaction is then never
         // missing among the fates only because they are older than the count.
         let head = node.head()?;
         let used = node.nonce(self.address(), At::Hash(head.hash))?;
         let pending = node.nonce(self.address(), At::Pending)?;
-        news.extend(self.book.adopt(used, pending, head.number));
+        let strangers = self.book.adopt(used, pending, head.number);
         let mut fates = Vec::new();
         for (nonce, hashes) in self.book.hashes() {
             fates.push((nonce, fate(node, &hashes)?));
         }
+        let mut news = core::mem::take(&mut self.untold);
+        news.extend(strangers);
         let (acts, told) = self.book.look(head.number, used, pending, &fates);
         news.extend(told);
         for act in acts {
@@ -196,7 +199,10 @@ impl Sender {
             let fees = (0..tries).try_fold(market, |fees, _| fees::raise(fees, fees, cap));
             return match fees {
                 Ok(fees) => self.empty(node, head, nonce, fees),
-                Err(_) => Ok(Some(News::AtLimit { key, cap })),
+                Err(_) => {
+                    self.book.touched(nonce, head.number);
+                    Ok(Some(News::AtLimit { key, cap }))
+                }
             };
         };
         let Ok(fees) = fees::raise(old.fees, market, cap) else {
@@ -206,9 +212,9 @@ impl Sender {
         let (raw, offer) = self.sign(nonce, &task, gas, fees)?;
         // Remembered before it is sent: it may arrive though the answer is lost.
         self.book.raised(nonce, offer, raw.clone(), head.number);
-        match node.send_raw(&raw) {
-            Ok(_) | Err(_) => Ok(Some(News::Raised { key, hash: offer.hash })),
-        }
+        // A node that refuses it, as too small a raise, gets a larger one next time.
+        let _ = node.send_raw(&raw);
+        Ok(Some(News::Raised { key, hash: offer.hash }))
     }
 
     /// Puts an empty transaction in a place that nothing useful will take.
@@ -236,7 +242,8 @@ impl Sender {
     fn fresh_nonce(&mut self, node: Node<'_>, head: &Block) -> Result<u64, Error> {
         let used = node.nonce(self.address(), At::Latest)?;
         let pending = node.nonce(self.address(), At::Pending)?;
-        self.book.adopt(used, pending, head.number);
+        let strangers = self.book.adopt(used, pending, head.number);
+        self.untold.extend(strangers);
         Ok(self.book.next_nonce(used))
     }
 

@@ -58,24 +58,52 @@ pub struct Codes {
     pub facade: Code,
 }
 
+impl Codes {
+    /// The codes of three compiled contracts, as they are committed beside their sources.
+    #[must_use]
+    pub fn of(hub: &Artifact, desk: &Artifact, facade: &Artifact) -> Self {
+        Self { hub: hub.code(), desk: desk.code(), facade: facade.code() }
+    }
+}
+
 /// What the compiler made of one contract, as it is committed beside the sources.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
-    /// What makes the contract.
-    pub creation: Bytes,
-    /// What the contract is, with zeros where the constructor writes.
-    pub runtime: Bytes,
-    /// Where it writes.
+    bytecode: Section,
+    deployed_bytecode: Section,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Section {
+    bytes: Bytes,
     #[serde(default)]
-    pub immutables: Vec<usize>,
+    immutables: Vec<Place>,
+}
+
+/// Where the constructor writes into the code.
+#[derive(Clone, Debug, Deserialize)]
+struct Place {
+    start: usize,
 }
 
 impl Artifact {
+    /// Reads a file of `onchain/evm/artifacts`.
+    pub fn parse(json: &str) -> Result<Self, Error> {
+        serde_json::from_str(json).map_err(|_| Error::Malformed("compiled contract"))
+    }
+
+    /// What makes the contract.
+    #[must_use]
+    pub const fn creation(&self) -> &Bytes {
+        &self.bytecode.bytes
+    }
+
     /// The code to look for.
     #[must_use]
     pub fn code(&self) -> Code {
-        Code::new(&self.runtime, self.immutables.clone())
+        let Section { bytes, immutables } = &self.deployed_bytecode;
+        Code::new(bytes, immutables.iter().map(|place| place.start).collect())
     }
 }
 

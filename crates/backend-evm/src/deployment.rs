@@ -103,7 +103,8 @@ impl Deployment {
         if token == Address::ZERO { Err(Error::UnknownHolder(holder)) } else { Ok(Some(token)) }
     }
 
-    /// Remembers a token and returns the asset that channels know it by. The hub must have named it.
+    /// Remembers a token and returns the asset that channels know it by. The hub must have named
+    /// it.
     pub fn add_token(&mut self, node: Node<'_>, token: Address) -> Result<Asset, Error> {
         let holder = node.read(self.hub, &sol::Hub::facadeOfCall { token }, At::Latest)?;
         let asset = self.asset(holder);

@@ -1,14 +1,14 @@
 //! How watched channels stand: levels, not edges.
 //!
-//! Each look reads every watched channel's record and deposits at two blocks by their hashes: at the
-//! head, and at the depth that the channel's value asks for. What the levels do not say, the state
-//! behind a registration, a preimage, the transaction that ended a channel, is looked for in the
-//! logs, from the newest back to where it must be, however far that is. Nothing is remembered that
-//! matters: a follower that forgets everything says the same after its next look.
+//! Each look reads every watched channel's record and deposits at two blocks by their hashes: at
+//! the head, and at the depth that the channel's value asks for. What the levels do not say, the
+//! state behind a registration, a preimage, the transaction that ended a channel, is looked for in
+//! the logs, from the newest back to where it must be, however far that is. Nothing is remembered
+//! that matters: a follower that forgets everything says the same after its next look.
 //!
 //! The invariant: a report is of one block. A node that goes backwards, that omits what its own
-//! levels say must be there, or that contradicts itself is [`Error::Unavailable`], and never makes a
-//! standing.
+//! levels say must be there, or that contradicts itself is [`Error::Unavailable`], and never makes
+//! a standing.
 
 mod chain;
 mod cursor;
@@ -127,8 +127,8 @@ impl Follower {
         seen.or(self.resumed)
     }
 
-    /// The chain's clock: the time of the newest block that was seen, by which the contract measures
-    /// every window.
+    /// The chain's clock: the time of the newest block that was seen, by which the contract
+    /// measures every window.
     #[must_use]
     pub fn clock(&self) -> Option<u64> {
         self.recent.head().map(|head| head.timestamp)
@@ -140,8 +140,8 @@ impl Follower {
         self.recent.head().copied()
     }
 
-    /// Forgets what it has seen, though not whom it watches: for when a node lied about how high the
-    /// chain is.
+    /// Forgets what it has seen, though not whom it watches: for when a node lied about how high
+    /// the chain is.
     pub fn start_over(&mut self) {
         self.recent = Recent::default();
         (self.finalized, self.resumed) = (None, None);
@@ -217,7 +217,9 @@ impl Follower {
             return Err(Error::unavailable("is behind what was seen of the chain before"));
         }
         let finalized = self.read_finalized(node, &head)?;
-        let mut needed = finalized.map_or(1, |block| head.number.saturating_sub(block.number));
+        // Down to what was final before, so that it can be seen whether it still is.
+        let finals = finalized.iter().chain(&self.finalized).map(|block| block.number).min();
+        let mut needed = finals.map_or(1, |number| head.number.saturating_sub(number));
         for watched in self.watched.values() {
             needed = needed.max(watched.depth.blocks().unwrap_or(1));
         }
@@ -235,7 +237,7 @@ impl Follower {
                 }
             }
         }
-        self.check_finalized(finalized)?;
+        self.check_finalized(node, finalized)?;
         self.resumed = None;
         Ok((head, finalized))
     }
@@ -254,9 +256,13 @@ impl Follower {
     }
 
     /// What was final once stays, and what is final is part of the chain.
-    fn check_finalized(&mut self, finalized: Option<Block>) -> Result<(), Error> {
+    fn check_finalized(&mut self, node: Node<'_>, finalized: Option<Block>) -> Result<(), Error> {
         for block in finalized.iter().chain(&self.finalized) {
-            if self.recent.at(block.number).is_some_and(|here| here.hash != block.hash) {
+            let here = match self.recent.at(block.number) {
+                Some(here) => Some(*here),
+                None => node.block(At::Number(block.number))?,
+            };
+            if here.is_none_or(|here| here.hash != block.hash) {
                 return Err(Error::unavailable("contradicts what it called final"));
             }
         }

@@ -9,9 +9,9 @@
 //! | module | what it does | knows IO |
 //! |---|---|---|
 //! | [`abi`] | the contracts' interface, conversions, signed messages | no |
-//! | [`deployment`] | which contracts on which chain, and whether they are what they should be | yes |
+//! | [`deployment`] | which contracts on which chain, and whether they are the right ones | yes |
 //! | [`fees`] | what a transaction should offer | no |
-//! | [`sender`] | the wallet's transactions, from the first broadcast until they are buried | its `book` does not |
+//! | [`sender`] | the wallet's transactions, until they are buried | its `book` does not |
 //! | [`follow`] | how watched channels stand | its `chain`, `depth`, `standing` do not |
 //! | [`orders`] | deposit, register, close, conclude, withdraw: each may be repeated | yes |
 //!

@@ -1,10 +1,10 @@
 //! What a wallet does on the ledger: deposit, register, close, conclude, withdraw.
 //!
-//! Every order may be repeated, and is to be repeated until it is done: it looks at the chain first,
-//! does nothing if that shows it done, waits if its transaction is on its way, and otherwise sends
-//! the next one, which was run before. So a process that forgets everything only asks again. The
-//! invariant: an order's transaction is what the contract takes at the newest block, or it is not
-//! sent.
+//! Every order may be repeated, and is to be repeated until it is done: it looks at the chain
+//! first, does nothing if that shows it done, waits if its transaction is on its way, and otherwise
+//! sends the next one, which was run before. So a process that forgets everything only asks again.
+//! The invariant: an order's transaction is what the contract takes at the newest block, or it is
+//! not sent.
 
 mod deposit;
 mod dispute;

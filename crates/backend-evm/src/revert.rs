@@ -1,8 +1,8 @@
 //! What a contract gave back when it reverted, in words.
 //!
 //! The hub has one error for each of its rules; here each has a sentence about the money. Older
-//! contracts, tokens and the compiler have other forms. The invariant: whatever the bytes are, there
-//! is a reason to show, of bounded length.
+//! contracts, tokens and the compiler have other forms. The invariant: whatever the bytes are,
+//! there is a reason to show, of bounded length.
 
 use std::fmt;
 

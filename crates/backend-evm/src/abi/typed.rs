@@ -72,8 +72,13 @@ pub fn under<T: SolStruct>(separator: B256, message: &T) -> B256 {
     keccak256(bytes)
 }
 
-/// The number of an EIP-3009 authorisation: it binds the transfer to one deposit.
+/// The number of an EIP-3009 authorisation: it binds the transfer to one deposit. Its last 8 bytes
+/// are zero, since some tokens count there.
 #[must_use]
 pub fn authorization_nonce(id: B256, funding: B256, holder: Address, amount: U256) -> B256 {
-    keccak256((id, funding, holder, amount).abi_encode_params())
+    let mut nonce = keccak256((id, funding, holder, amount).abi_encode_params());
+    if let Some(counter) = nonce.0.last_chunk_mut::<8>() {
+        *counter = [0; 8];
+    }
+    nonce
 }

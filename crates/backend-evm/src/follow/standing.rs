@@ -44,7 +44,8 @@ pub struct Ending {
     /// That state, if the chain shows it. A final state with assets of this chain alone is not
     /// always shown: whoever signed it knows it, and [`Fingerprint::is_of`] recognises it.
     pub state: Option<State>,
-    /// The preimage that decided its swap, if one did. Without one a swap on this chain was refunded.
+    /// The preimage that decided its swap, if one did. Without one a swap on this chain was
+    /// refunded.
     pub preimage: Option<[u8; 32]>,
     /// A bit for each asset row of which something is still held.
     pub unpaid: u32,

@@ -57,8 +57,8 @@ pub(super) struct Missing {
 }
 
 impl Desk<'_> {
-    /// Deposits what the participant owes and has not deposited. Refused once a state is registered:
-    /// then the channel is on its way out.
+    /// Deposits what the participant owes and has not deposited. Refused once a state is
+    /// registered: then the channel is on its way out.
     pub fn deposit(&mut self, order: &DepositOrder<'_>) -> Result<Progress, Error> {
         let id = order.params.id();
         let missing = self.missing(order)?;

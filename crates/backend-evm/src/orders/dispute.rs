@@ -34,8 +34,8 @@ pub enum Decision {
 }
 
 impl Desk<'_> {
-    /// Registers a signed state, or refutes an older one with it. `below` are the channels locked in
-    /// it, depth first.
+    /// Registers a signed state, or refutes an older one with it. `below` are the channels locked
+    /// in it, depth first.
     pub fn register(
         &mut self,
         params: &Params,
@@ -70,8 +70,8 @@ impl Desk<'_> {
         self.call(key, U256::ZERO, &call)
     }
 
-    /// Concludes with a final state at once, whatever is registered, and pays everybody: to the payee
-    /// that it bound, else to its signing address.
+    /// Concludes with a final state at once, whatever is registered, and pays everybody: to the
+    /// payee that it bound, else to its signing address.
     pub fn close(&mut self, params: &Params, signed: &SignedState) -> Result<Progress, Error> {
         self.conclude_final(params, signed, true)
     }

@@ -181,8 +181,8 @@ pub enum News {
         /// The nonce.
         nonce: u64,
     },
-    /// A transaction that was not sent from here waits in the node's pool: from before a restart, or
-    /// somebody else has the key.
+    /// A transaction that was not sent from here waits in the node's pool: from before a restart,
+    /// or somebody else has the key.
     Stranger {
         /// Its nonce.
         nonce: u64,
@@ -398,16 +398,14 @@ impl Flight {
             return self.without_receipt(nonce);
         }
         self.lost_looks = 0;
-        let is_known = self.task.is_some();
-        match fate {
-            Fate::Unknown if is_known => {
-                Verdict { act: Some(Act::Resend(nonce)), ..Verdict::default() }
-            }
-            _ if head.saturating_sub(self.since) >= limits.stuck_blocks => {
-                Verdict { act: Some(Act::Raise(nonce)), ..Verdict::default() }
-            }
-            _ => Verdict::default(),
-        }
+        // What a pool dropped for its price is not there either, and the same bytes do not help.
+        let is_stuck = head.saturating_sub(self.since) >= limits.stuck_blocks;
+        let act = match fate {
+            _ if is_stuck => Some(Act::Raise(nonce)),
+            Fate::Unknown if self.task.is_some() => Some(Act::Resend(nonce)),
+            _ => None,
+        };
+        Verdict { act, ..Verdict::default() }
     }
 
     /// The nonce is used, but no version of ours is seen in a block.

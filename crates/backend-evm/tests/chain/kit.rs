@@ -290,7 +290,9 @@ pub(crate) fn look_at(follower: &mut Follower, node: Node<'_>) -> Report {
 
 /// Sends the deployer's transaction, mines it, and wants it to succeed.
 pub(crate) fn transact(chain: &dyn TestChain, to: TxKind, input: Bytes) -> B256 {
-    let hash = chains::send(chain, &key("deployer"), to, U256::ZERO, input, 100 * GWEI);
+    let deployer = KeyAccount::new(key("deployer")).unwrap().address();
+    let nonce = Node(chain).nonce(deployer, At::Pending).unwrap();
+    let hash = chains::send(chain, &key("deployer"), nonce, to, U256::ZERO, input, 100 * GWEI);
     chain.mine(1);
     let fate = Node(chain).fate(hash).unwrap();
     let succeeded = matches!(fate, perun_backend_evm::rpc::Fate::Mined { succeeded: true, .. });
@@ -298,15 +300,16 @@ pub(crate) fn transact(chain: &dyn TestChain, to: TxKind, input: Bytes) -> B256 
     hash
 }
 
-/// Sends coins with somebody's key, past the crate under test.
+/// Sends coins with somebody's key and a nonce, past the crate under test.
 pub(crate) fn send_as(
     chain: &dyn TestChain,
     key: &[u8; 32],
-    to: TxKind,
+    nonce: u64,
+    to: Address,
     value: U256,
     max_fee: u128,
 ) -> B256 {
-    chains::send(chain, key, to, value, Bytes::new(), max_fee)
+    chains::send(chain, key, nonce, TxKind::Call(to), value, Bytes::new(), max_fee)
 }
 
 fn deploy(chain: &dyn TestChain, code: Bytes) -> Address {

@@ -65,8 +65,8 @@ fn what_the_node_lost_is_sent_again_and_what_is_stuck_is_raised() {
     assert_eq!((acts, news), (vec![Act::Resend(7)], vec![]));
     let (acts, _) = book.look(HEAD + 2, 7, 9, &[waiting(7), waiting(8)]);
     assert_eq!(acts, []);
-    let (acts, _) = book.look(HEAD + 3, 7, 9, &[waiting(7), waiting(8)]);
-    assert_eq!(acts, [Act::Raise(7), Act::Raise(8)]);
+    let (acts, _) = book.look(HEAD + 3, 7, 9, &[lost(7), waiting(8)]);
+    assert_eq!(acts, [Act::Raise(7), Act::Raise(8)], "a pool may have dropped it for its price");
     book.raised(7, offer(0x77), vec![0x77].into(), HEAD + 3);
     let (acts, _) = book.look(HEAD + 4, 7, 9, &[waiting(7), waiting(8)]);
     assert_eq!(acts, [Act::Raise(8)], "a raised one is given its time");

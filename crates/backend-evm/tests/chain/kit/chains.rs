@@ -6,7 +6,7 @@ use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use perun_backend_evm::account::{Account, KeyAccount};
-use perun_backend_evm::rpc::{At, Node, Rpc, RpcError};
+use perun_backend_evm::rpc::{Node, Rpc, RpcError};
 use perun_embedded_evm::{Chain, Dropped, Options};
 use serde_json::Value;
 
@@ -72,6 +72,7 @@ impl TestChain for Embedded {
 pub(crate) fn send(
     chain: &dyn TestChain,
     key: &[u8; 32],
+    nonce: u64,
     to: TxKind,
     value: U256,
     input: Bytes,
@@ -81,7 +82,7 @@ pub(crate) fn send(
     let node = Node(chain);
     let transaction = TxEip1559 {
         chain_id: node.chain_id().unwrap(),
-        nonce: node.nonce(account.address(), At::Pending).unwrap(),
+        nonce,
         gas_limit: if input.is_empty() { 21_000 } else { 16_000_000 },
         max_fee_per_gas: max_fee,
         max_priority_fee_per_gas: max_fee / 100,

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::TestChain;
 
-type Fault = dyn FnMut(&str, &Value, &dyn Rpc) -> Option<Result<Value, RpcError>> + Send;
+type Answer = Option<Result<Value, RpcError>>;
+type Fault = dyn FnMut(&str, &Value, &dyn Rpc) -> Answer + Send;
 
 /// Asks a chain, unless its fault answers first.
 pub(crate) struct Faulty {
@@ -18,7 +19,7 @@ pub(crate) struct Faulty {
 impl Faulty {
     pub(crate) fn new(
         chain: Arc<dyn TestChain>,
-        fault: impl FnMut(&str, &Value, &dyn Rpc) -> Option<Result<Value, RpcError>> + Send + 'static,
+        fault: impl FnMut(&str, &Value, &dyn Rpc) -> Answer + Send + 'static,
     ) -> Self {
         Self { chain, fault: Mutex::new(Box::new(fault)) }
     }

@@ -218,10 +218,11 @@ impl Node<'_> {
         Ok(out)
     }
 
-    /// How much gas a call takes.
+    /// How much gas a call takes after the newest block.
     pub fn estimate(&self, call: &CallRequest) -> Result<u64, Error> {
-        let gas: U64 =
-            self.ask("eth_estimateGas", json!([call.json()]), "gas").map_err(reverted)?;
+        let gas: U64 = self
+            .ask("eth_estimateGas", json!([call.json(), At::Latest.json()]), "gas")
+            .map_err(reverted)?;
         Ok(gas.to())
     }
 

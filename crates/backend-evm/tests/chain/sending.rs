@@ -190,9 +190,9 @@ pub(crate) fn a_restart_leaves_nothing_in_the_way(chain: Arc<dyn TestChain>) {
     stage.parties[0] = stage.successor(0);
     let price = 30_000_000_000;
     chain.set_base_fee(price);
+    let news = stage.block();
     let wallet = stage.parties[0].wallet();
     let counts = [At::Latest, At::Pending].map(|at| stage.node().nonce(wallet, at).unwrap());
-    let news = stage.block();
     let is_told = news.iter().any(|one| matches!(one, News::Stranger { .. }));
     // Some pools do not count what is too cheap for the next block.
     assert_eq!(is_told, counts[0] != counts[1], "{news:?}");

@@ -146,17 +146,26 @@ impl Sender {
         let used = node.nonce(self.address(), At::Hash(head.hash))?;
         let pending = node.nonce(self.address(), At::Pending)?;
         let strangers = self.book.adopt(used, pending, head.number);
+        self.untold.extend(strangers);
         let mut fates = Vec::new();
         for (nonce, hashes) in self.book.hashes() {
             fates.push((nonce, fate(node, &hashes)?));
         }
         let mut news = core::mem::take(&mut self.untold);
-        news.extend(strangers);
         let (acts, told) = self.book.look(head.number, used, pending, &fates);
         news.extend(told);
         for act in acts {
-            if let Some(said) = self.act(node, &head, act)? {
-                news.push(said);
+            match self.act(node, &head, act) {
+                Ok(said) => news.extend(said),
+                Err(Error::FeeCap { cap, .. }) => {
+                    let (Act::Fill(nonce) | Act::Raise(nonce) | Act::Resend(nonce)) = act;
+                    news.push(News::AtLimit { key: Key::filler(nonce), cap });
+                }
+                Err(error) => {
+                    // What is left to do is decided anew at the next look; what is to tell is kept.
+                    self.untold = news;
+                    return Err(error);
+                }
             }
         }
         self.explain(node, &mut news);

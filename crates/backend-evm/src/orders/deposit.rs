@@ -75,13 +75,13 @@ impl Desk<'_> {
             let what = "a state is registered or concluded, so a deposit would come too late";
             return Err(Error::Unfit { channel: id, what });
         }
-        let key = Key::new("deposit", &id, &order.index.to_be_bytes());
+        let participant = self.participant(order)?;
+        let key = Key::new("deposit", &id, participant.as_bytes());
         if let Some(hash) = self.orders.sender.book().waiting(&key)
             && self.attempt == 0
         {
             return Ok(Progress::Waiting(hash));
         }
-        let participant = self.participant(order)?;
         if let ([Missing { token: None, amount, .. }], None) = (missing.as_slice(), &binding) {
             let amount = U256::from(amount.get());
             let name = funding_id(&id, &participant);

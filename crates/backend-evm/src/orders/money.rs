@@ -60,7 +60,8 @@ impl Desk<'_> {
         if authorizations.is_empty() {
             return Ok(Progress::Done);
         }
-        let key = Key::new("withdraw", &id, &[receiver.as_slice(), &index.to_be_bytes()].concat());
+        let key =
+            Key::new("withdraw", &id, &[receiver.as_slice(), participant.as_slice()].concat());
         self.call(key, U256::ZERO, &sol::Hub::withdrawManyCall { authorizations, sigs })
     }
 
@@ -89,7 +90,7 @@ impl Desk<'_> {
     ) -> Result<Progress, Error> {
         let id = params.id();
         let Some(binding) = self.binding(params, index, sign)? else { return Ok(Progress::Done) };
-        let key = Key::new("bind", &id, &index.to_be_bytes());
+        let key = Key::new("bind", &id, binding.participant.as_slice());
         self.call(key, U256::ZERO, &sol::Hub::bindPayeeCall { id: word(&id), binding })
     }
 

@@ -35,19 +35,24 @@ impl HttpRpc {
     /// A client that waits for one answer no longer than this.
     #[must_use]
     pub fn with_time_limit(url: impl Into<String>, limit: Duration) -> Self {
+        let url = url.into();
         let config = Agent::config_builder()
             .timeout_global(Some(limit))
             .http_status_as_error(false)
             // A node that sends elsewhere would be told what only the configured one should know.
-            .max_redirects(0)
-            .build();
-        Self { agent: config.into(), url: url.into() }
+            .max_redirects(0);
+        // Nobody between us and ourselves, whatever the environment says of proxies.
+        let config = if is_loopback(&url) { config.proxy(None) } else { config };
+        Self { agent: config.build().into(), url }
     }
 
     fn post<T: for<'de> Deserialize<'de>>(&self, body: &Value) -> Result<T, RpcError> {
         let request = self.agent.post(&self.url).header("content-type", "application/json");
-        // The address may hold a key, and ureq's errors do not repeat it; nor do we.
-        let broken = |error: ureq::Error| RpcError::Transport(error.to_string());
+        // The address may hold a key: it is in no error.
+        let broken = |error: ureq::Error| match error {
+            ureq::Error::BadUri(_) => RpcError::Transport("its address is no URL".to_owned()),
+            error => RpcError::Transport(error.to_string()),
+        };
         let mut response = request.send(body.to_string()).map_err(broken)?;
         let status = response.status();
         let reader = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
@@ -85,6 +90,11 @@ impl Rpc for HttpRpc {
             }
         }
     }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, host)| host);
+    ["127.", "localhost", "[::1]"].iter().any(|name| host.starts_with(name))
 }
 
 fn question(id: u64, method: &str, params: &Value) -> Value {
@@ -133,6 +143,14 @@ mod tests {
         assert_eq!(ordered[0], Ok(json!("a")));
         assert!(matches!(ordered[1], Err(RpcError::Reply { .. })));
         assert_eq!(ordered[2], Ok(json!("c")));
+    }
+
+    #[test]
+    fn an_address_is_in_no_error() {
+        for url in ["http://a b/SECRET", "SECRET", "http://[::1]:1/SECRET", "ftp://x/SECRET"] {
+            let error = HttpRpc::new(url).request("eth_chainId", json!([])).unwrap_err();
+            assert!(!error.to_string().contains("SECRET"), "{error}");
+        }
     }
 
     #[test]

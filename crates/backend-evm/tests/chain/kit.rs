@@ -16,7 +16,7 @@ use alloy_sol_types::{SolCall, sol};
 use perun_backend_evm::account::{Account, KeyAccount};
 use perun_backend_evm::deployment::{Artifact, Codes};
 use perun_backend_evm::follow::{Depth, DepthTable, Follower, Report, Standing, Watch};
-use perun_backend_evm::orders::{DepositOrder, Desk, Orders, TokenSource};
+use perun_backend_evm::orders::{DepositOrder, Desk, Orders, Signer, TokenSource};
 use perun_backend_evm::rpc::{At, Node, Rpc};
 use perun_backend_evm::sender::book::{Limits, News};
 use perun_backend_evm::sender::{Progress, Sender, SenderOptions};
@@ -226,7 +226,7 @@ impl Stage {
         let session = self.parties[party].session;
         let sign = move |digest: &[u8; 32]| sign(digest, &session);
         let Channel { params, initial } = channel;
-        let bind: Option<&dyn Fn(&[u8; 32]) -> Signature> = Some(&sign);
+        let bind: Option<Signer<'_>> = Some(&sign);
         self.order(party, |desk| {
             desk.deposit(&DepositOrder { params, initial, index: party, source, bind })
         })
@@ -261,9 +261,14 @@ impl Stage {
 
     /// A state signed by both.
     pub(crate) fn signed(&self, channel: &Channel, state: &State) -> SignedState {
+        self.signed_by(&channel.params, state)
+    }
+
+    /// A state of any channel of the two.
+    pub(crate) fn signed_by(&self, params: &Params, state: &State) -> SignedState {
         let digest = state.digest();
         let signatures = self.parties.iter().map(|party| sign(&digest, &party.session));
-        SignedState::new(&channel.params, state.clone(), signatures.collect()).unwrap()
+        SignedState::new(params, state.clone(), signatures.collect()).unwrap()
     }
 }
 

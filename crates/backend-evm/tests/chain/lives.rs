@@ -6,9 +6,9 @@ use alloy_primitives::U256;
 use perun_backend_evm::Error;
 use perun_backend_evm::abi::{eth, solidity as sol, typed, word};
 use perun_backend_evm::follow::{Proof, Standing};
-use perun_backend_evm::orders::{Decision, DepositOrder, TokenSource};
+use perun_backend_evm::orders::{Decision, DepositOrder, TokenSource, TreeNode};
 use perun_backend_evm::sender::Progress;
-use perun_channel::{Amount, SignedState};
+use perun_channel::{Allocation, Amount, Params, SignedState, State, SubAlloc, Version};
 
 use crate::kit::{CHALLENGE, DAY, ETHER, Stage, TestChain, TestToken, look_at, paid, sign};
 
@@ -166,6 +166,36 @@ pub(crate) fn a_channel_ends_by_consent(chain: Arc<dyn TestChain>) {
     assert_eq!(stage.coins_of(to), amount);
     let standing = stage.standing(&channel);
     assert_eq!(standing, Standing::Spent { digest: digest.0, unpaid: 1 });
+}
+
+/// Five of participant 0's coins are in a sub-channel, where two of them were paid.
+pub(crate) fn a_tree_of_channels_is_registered_and_concluded(chain: Arc<dyn TestChain>) {
+    let mut stage = Stage::new(chain);
+    let channel = stage.channel(&[(stage.coin(), [100, 50])]);
+    stage.fund(&channel, TokenSource::Allowance);
+    let parties = channel.params.participants().to_vec();
+    let app = perun_channel::Address::ZERO;
+    let sub = Params::with_kind(CHALLENGE, [0x5b; 32], parties, app, false, false).unwrap();
+    let amounts = |row: [u128; 2]| vec![row.map(Amount::new).to_vec()];
+    let below = Allocation::new(vec![stage.coin()], amounts([3, 2]), vec![]).unwrap();
+    let below = State::initial(sub.id(), below);
+    let locked = SubAlloc::new(sub.id(), vec![Amount::new(5)], vec![]);
+    let outcome = Allocation::new(vec![stage.coin()], amounts([95, 50]), vec![locked]).unwrap();
+    let root = channel.initial.at_version(Version::new(1), outcome);
+    let (root, below) = (stage.signed(&channel, &root), stage.signed_by(&sub, &below));
+    let node = TreeNode { params: &sub, signed: &below };
+    let alone = stage.order(0, |desk| desk.register(&channel.params, &root, &[]));
+    assert!(matches!(&alone, Err(Error::Reverted(why)) if why.name() == "WrongChild"), "{alone:?}");
+    stage.until_done(0, |desk| desk.register(&channel.params, &root, &[node]));
+    assert_eq!(stage.standing(&channel).signed().as_ref(), Some(&root), "read as it was signed");
+    stage.pass(CHALLENGE);
+    let wallet = stage.parties[1].wallet();
+    let before = stage.coins_of(wallet);
+    let states = [below.state().clone()];
+    stage.until_done(0, |desk| {
+        desk.conclude(&channel.params, root.state(), &states, Decision::Refund)
+    });
+    assert_eq!(stage.coins_of(wallet) - before, U256::from(52));
 }
 
 pub(crate) fn a_refused_payment_waits_as_credit(chain: Arc<dyn TestChain>) {

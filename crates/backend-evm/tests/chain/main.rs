@@ -5,6 +5,7 @@ mod kit;
 
 mod deposits;
 mod faults;
+mod http;
 mod lives;
 mod reorganisations;
 mod sending;
@@ -42,6 +43,7 @@ stories! {
         an_underfunded_channel_gives_everything_back
         a_channel_without_a_bound_payee_pays_by_the_session_key
         a_channel_ends_by_consent
+        a_tree_of_channels_is_registered_and_concluded
         a_refused_payment_waits_as_credit
         orders_that_come_too_early_or_too_late_are_refused;
     deposits:

@@ -168,3 +168,152 @@ fn keys_of_different_orders_differ() {
         assert!(!keys[..position].contains(key));
     }
 }
+
+/// A chain and a pool that do as chance says; what they show is true.
+struct World {
+    seed: u64,
+    head: u64,
+    used: u64,
+    pool: BTreeMap<u64, B256>,
+    /// Height, nonce and hash of everything mined.
+    chain: Vec<(u64, u64, B256)>,
+    offers: u64,
+}
+
+impl World {
+    fn chance(&mut self, one_in: u64) -> bool {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.seed >> 33) % one_in == 0
+    }
+
+    /// What the pool counts: those that can be mined next.
+    fn pending(&self) -> u64 {
+        (self.used..).find(|nonce| !self.pool.contains_key(nonce)).unwrap_or(self.used)
+    }
+
+    fn offer(&mut self) -> Offer {
+        self.offers += 1;
+        let hash = keccak256(self.offers.to_be_bytes());
+        Offer { hash, fees: Fees { max_fee: u128::from(self.offers), tip: 1 } }
+    }
+
+    fn fate(&self, hashes: &[B256]) -> (Fate, Option<B256>) {
+        for (number, _, hash) in &self.chain {
+            if hashes.contains(hash) {
+                let block = keccak256([number.to_be_bytes(), self.seed.to_be_bytes()].concat());
+                let fate = Fate::Mined { number: *number, hash: block, succeeded: true };
+                return (fate, Some(*hash));
+            }
+        }
+        let waits = self.pool.values().find(|hash| hashes.contains(hash));
+        waits.map_or((Fate::Unknown, None), |hash| (Fate::Waiting, Some(*hash)))
+    }
+
+    fn mine(&mut self) {
+        self.head += 1;
+        while let Some(hash) = self.pool.remove(&self.used) {
+            self.chain.push((self.head, self.used, hash));
+            self.used += 1;
+        }
+        self.pool.retain(|nonce, _| *nonce >= self.used);
+    }
+
+    /// Takes the last block away; what was in it waits again, or is forgotten.
+    fn reorganise(&mut self) {
+        let last = self.head;
+        while let Some((_, nonce, hash)) = self.chain.pop_if(|(number, ..)| *number == last) {
+            self.used = nonce;
+            if self.chance(2) {
+                self.pool.insert(nonce, hash);
+            }
+        }
+        // The chain that won is not shorter.
+    }
+
+    fn order(&mut self, book: &mut Book, orders: &mut Vec<Key>) {
+        book.adopt(self.used, self.pending(), self.head);
+        if book.is_full() {
+            return;
+        }
+        let (nonce, offer) = (book.next_nonce(self.used), self.offer());
+        let order = key(self.offers);
+        let task = Task { to: Address::ZERO, value: U256::ZERO, input: Bytes::new() };
+        let raw = offer.hash.to_vec().into();
+        book.start(nonce, Flight::new(order, Some(task), 1, offer, raw, self.head));
+        if self.chance(4) {
+            return book.free(nonce);
+        }
+        orders.push(order);
+        // Sometimes nobody knows whether it arrived.
+        if !self.chance(4) {
+            self.pool.insert(nonce, offer.hash);
+        }
+    }
+
+    fn tend(&mut self, book: &mut Book) {
+        book.adopt(self.used, self.pending(), self.head);
+        let fates = book.hashes();
+        let fates: Vec<_> =
+            fates.iter().map(|(nonce, hashes)| (*nonce, self.fate(hashes))).collect();
+        let (acts, news) = book.look(self.head, self.used, self.pending(), &fates);
+        assert!(!news.iter().any(|one| matches!(one, News::Usurped { .. })), "{}", self.seed);
+        for act in acts {
+            let offer = self.offer();
+            match act {
+                Act::Resend(nonce) => {
+                    let raw = book.raw(nonce).unwrap();
+                    self.pool.insert(nonce, B256::from_slice(&raw));
+                }
+                Act::Raise(nonce) => {
+                    book.raised(nonce, offer, offer.hash.to_vec().into(), self.head);
+                    self.pool.insert(nonce, offer.hash);
+                }
+                Act::Fill(nonce) => {
+                    let task = Task { to: Address::ZERO, value: U256::ZERO, input: Bytes::new() };
+                    let raw = offer.hash.to_vec().into();
+                    let key = Key::filler(nonce);
+                    book.start(nonce, Flight::new(key, Some(task), 1, offer, raw, self.head));
+                    self.pool.insert(nonce, offer.hash);
+                }
+            }
+        }
+    }
+}
+
+/// Whatever a pool drops, a provider refuses and a reorganisation undoes: in the end every order
+/// that was not refused is mined, once, and nothing waits.
+#[test]
+fn everything_that_was_sent_is_mined_in_the_end() {
+    for seed in 0..400 {
+        let (pool, chain) = (BTreeMap::new(), Vec::new());
+        let mut world = World { seed, head: HEAD, used: 5, pool, chain, offers: 0 };
+        let (mut book, mut orders) = (book(&[]), Vec::new());
+        for _ in 0..60 {
+            if world.chance(2) {
+                world.order(&mut book, &mut orders);
+            }
+            if world.chance(3) {
+                world.mine();
+            }
+            if world.chance(5) {
+                world.pool.pop_last();
+            }
+            if world.chance(9) {
+                world.reorganise();
+            }
+            if world.chance(2) {
+                world.tend(&mut book);
+            }
+        }
+        for _ in 0..20 {
+            world.tend(&mut book);
+            world.mine();
+        }
+        world.tend(&mut book);
+        assert_eq!(book.waiting_count(), 0, "seed {seed}: {book:?}");
+        assert!(world.pool.is_empty(), "seed {seed}");
+        let nonces: Vec<u64> = world.chain.iter().map(|(_, nonce, _)| *nonce).collect();
+        assert_eq!(nonces, (5..world.used).collect::<Vec<_>>(), "seed {seed}");
+        assert!(world.used >= 5 + u64::try_from(orders.len()).unwrap(), "seed {seed}");
+    }
+}

@@ -169,7 +169,8 @@ fn shapes_and_numbers_that_no_channel_has_are_refused() {
     let healthy = convert::state(&plain());
     assert!(convert::read_state(&healthy).is_ok());
     let large = U256::from(u128::MAX) + U256::from(1);
-    let spoilt: [(&str, fn(&mut sol::State, U256)); 11] = [
+    type Spoil = fn(&mut sol::State, U256);
+    let spoilt: [(&str, Spoil); 11] = [
         ("balance", |state, large| state.outcome.balances[0][0] = large),
         ("sum", |state, large| state.outcome.balances[0][0] = large - U256::from(1)),
         ("locked", |state, large| state.outcome.locked[0].balances[0] = large),
@@ -189,7 +190,7 @@ fn shapes_and_numbers_that_no_channel_has_are_refused() {
         spoil(&mut state, large);
         assert!(convert::read_state(&state).is_err(), "{name}");
     }
-    let mut many = healthy.clone();
+    let mut many = healthy;
     many.outcome.locked = vec![many.outcome.locked[0].clone(); 33];
     assert_eq!(convert::read_state(&many), Err(Error::Malformed("list of locked channels")));
 }

@@ -11,6 +11,8 @@ PERUN  := $(CARGO) run $(LOCKED) --release --package perun-cli --
 
 # Crates with tests against a real node, behind their feature `real-node-tests`.
 REAL_NODE_CRATES ?= perun-embedded-ckb perun-backend-ckb
+# Crates whose tests also run on a real Anvil.
+ANVIL_CRATES := perun-embedded-evm perun-backend-evm
 # What the program is asked for to run its demo on a real node instead of the embedded chain.
 DEMO_REAL_ARGS   ?= demo --real-node
 # Scripts of this folder are used instead of the committed ones (see `again`).
@@ -39,7 +41,9 @@ lint:
 	set -e; for crate in $(REAL_NODE_CRATES); do \
 	    $(CARGO) clippy $(LOCKED) --package $$crate --all-targets --features real-node-tests -- -D warnings; \
 	done
-	$(CARGO) clippy $(LOCKED) --package perun-embedded-evm --all-targets --features anvil-tests -- -D warnings
+	set -e; for crate in $(ANVIL_CRATES); do \
+	    $(CARGO) clippy $(LOCKED) --package $$crate --all-targets --features anvil-tests -- -D warnings; \
+	done
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps
@@ -51,8 +55,9 @@ unit:
 anvil:
 	set -e; if [ -n "$${PERUN_ANVIL_BIN:-}" ]; then \
 	    $(CARGO) test $(LOCKED) --package perun-embedded-evm --features anvil-tests --test anvil; \
+	    $(CARGO) test $(LOCKED) --package perun-backend-evm --features anvil-tests --test chain anvil; \
 	else \
-	    echo "NOT RUN (optional): the embedded EVM chain against Anvil; set PERUN_ANVIL_BIN to its program"; \
+	    echo "NOT RUN (optional): the EVM chain and backend against Anvil; set PERUN_ANVIL_BIN to its program"; \
 	fi
 
 # Optional: the program of xUDT is in no package. Nothing is skipped where its file is named.

@@ -36,6 +36,7 @@ const ROOMS: &[&str] = &[
     "perun-wire",
     "perun-store",
     "perun-backend-ckb",
+    "perun-backend-evm",
     "perun-apps",
     "perun-api",
 ];
@@ -59,6 +60,7 @@ const FLOORS: &[Floor] = &[
     floor("perun-wire", GROUND, None),
     floor("perun-store", GROUND, None),
     floor("perun-backend-ckb", GROUND, None),
+    floor("perun-backend-evm", GROUND, None),
     floor("perun-apps", GROUND, None),
     floor("perun-api", GROUND, None),
     floor("channel-type", &["perun-channel", "perun-apps"], None),

@@ -1,0 +1,128 @@
+//! What a wallet does on the ledger: deposit, register, close, conclude, withdraw.
+//!
+//! Every order may be repeated, and is to be repeated until it is done: it looks at the chain
+//! first, does nothing if that shows it done, waits if its transaction is on its way, and otherwise
+//! sends the next one, which was run before. So a process that forgets everything only asks again.
+//! The invariant: an order's transaction is what the contract takes at the newest block, or it is
+//! not sent.
+
+mod deposit;
+mod dispute;
+mod money;
+mod token;
+
+pub use deposit::{DepositOrder, TokenSource};
+pub use dispute::{Decision, Node as TreeNode};
+pub use token::offers;
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, U256};
+use alloy_sol_types::SolCall;
+use perun_channel::{ChannelId, Params, Signature, State};
+
+use crate::follow::{self, Record};
+use crate::rpc::{At, Block, Node};
+use crate::sender::book::{Key, News, Task};
+use crate::sender::{Progress, Sender};
+use crate::{Deployment, Error};
+use token::Lane;
+
+/// Makes a session key's signature over a digest.
+pub type Signer<'a> = &'a dyn Fn(&[u8; 32]) -> Signature;
+
+/// How long what a key signs for one transaction is good, in seconds: longer than a transaction
+/// waits, shorter than anybody forgets.
+const SIGNED_SECS: u64 = 86_400;
+
+/// A wallet with its hub.
+pub struct Orders {
+    deployment: Deployment,
+    sender: Sender,
+    /// Which channel's deposit uses a token's allowance now: there is one for all of them.
+    lanes: BTreeMap<Address, Lane>,
+}
+
+impl Orders {
+    /// The orders of this sender at this hub.
+    #[must_use]
+    pub const fn new(deployment: Deployment, sender: Sender) -> Self {
+        Self { deployment, sender, lanes: BTreeMap::new() }
+    }
+
+    /// The deployment.
+    #[must_use]
+    pub const fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// The sender.
+    pub const fn sender(&mut self) -> &mut Sender {
+        &mut self.sender
+    }
+
+    /// Looks after what is in flight; to be called at every new block.
+    pub fn tend(&mut self, node: Node<'_>) -> Result<Vec<News>, Error> {
+        self.sender.tend(node)
+    }
+
+    /// Takes orders. With an `attempt` above zero, what is on its way already is offered again for
+    /// a higher fee.
+    pub const fn at<'a>(&'a mut self, node: Node<'a>, attempt: u32) -> Desk<'a> {
+        Desk { orders: self, node, attempt }
+    }
+}
+
+/// Where orders are given.
+pub struct Desk<'a> {
+    orders: &'a mut Orders,
+    node: Node<'a>,
+    attempt: u32,
+}
+
+impl Desk<'_> {
+    fn hub(&self) -> Address {
+        self.orders.deployment.hub()
+    }
+
+    fn wallet(&self) -> Address {
+        self.orders.sender.address()
+    }
+
+    /// The channel's record at the newest block, with that block.
+    fn record(&self, id: &ChannelId) -> Result<(Block, Option<Record>), Error> {
+        let head = self.node.head()?;
+        let at = At::Hash(head.hash);
+        Ok((head, follow::record(self.node, &self.orders.deployment, id, at)?))
+    }
+
+    /// Calls the hub, unless this order is on its way.
+    fn call<C: SolCall>(&mut self, key: Key, value: U256, call: &C) -> Result<Progress, Error> {
+        let to = self.hub();
+        self.send(key, Task { to, value, input: call.abi_encode().into() })
+    }
+
+    fn send(&mut self, key: Key, task: Task) -> Result<Progress, Error> {
+        if let Some(hash) = self.orders.sender.book().waiting(&key) {
+            let raised = match self.attempt {
+                0 => None,
+                _ => self.orders.sender.urge(self.node, &key)?,
+            };
+            return Ok(match raised {
+                Some(News::Raised { hash, .. }) => Progress::Sent(hash),
+                _ => Progress::Waiting(hash),
+            });
+        }
+        self.orders.sender.send(self.node, key, task)
+    }
+
+    /// The rows of this chain, if there are any.
+    fn rows(&self, params: &Params, state: &State) -> Result<Vec<usize>, Error> {
+        let id = params.id();
+        if *state.id() != id {
+            return Err(Error::Unfit { channel: id, what: "the state is another channel's" });
+        }
+        let rows = self.orders.deployment.rows(state.outcome());
+        if rows.is_empty() { Err(Error::NotOurs(id)) } else { Ok(rows) }
+    }
+}

@@ -43,6 +43,8 @@ abstract contract Deposits is HubBase {
         if (b.payee == address(0)) revert IHubErrors.ZeroAddress();
         if (b.payee == address(this)) revert IHubErrors.HubAsPayee();
         bytes32 fundingID = _fundingID(id, b.participant);
+        // Whoever saw the binding on its way can have sent it first: that spoils nothing.
+        if (_payees[fundingID] == b.payee) return;
         if (_payees[fundingID] != address(0)) revert IHubErrors.PayeeBound();
         if (msg.sender != b.participant) {
             _inTime(b.deadline);

@@ -146,7 +146,7 @@ interface IPerunHub is IAdjudicator, IAssetHolder, IHubErrors {
         external
         payable;
 
-    /// @notice Binds a participant's payee, once and for all.
+    /// @notice Binds a participant's payee, once and for all; the same payee again does nothing.
     function bindPayee(bytes32 id, Binding calldata binding) external;
 
     /// @notice The payee that a participant bound; zero for none.

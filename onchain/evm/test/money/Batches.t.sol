@@ -371,9 +371,15 @@ contract BatchesTest is MoneyTest {
         fund(p, coin, 10, 20);
         State memory s = finalState(p, coin, list(25, 5));
         bytes memory data = abi.encodeCall(hub.closeAndPay, (p, s, signAll(p, s)));
-        (bool ok, bytes memory why) = address(hub).call{gas: 230_000}(data);
-        vm.assertTrue(!ok);
-        vm.assertEq(bytes32(bytes4(why)), bytes32(IHubErrors.GasForPayment.selector));
+        uint256 said;
+        bool ok;
+        for (uint256 gas_ = 100_000; !ok; gas_ += 9_973) {
+            bytes memory why;
+            (ok, why) = address(hub).call{gas: gas_}(data);
+            if (bytes4(why) == IHubErrors.GasForPayment.selector) ++said;
+        }
+        vm.assertTrue(said > 5);
+        vm.assertEq(who(0).balance, 25);
     }
 }
 

@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {
     Binding,
     CreditWithdrawal,
+    Deposit,
     Move,
     Params,
     SignedState,
@@ -124,6 +125,7 @@ contract ConservationTest is MoneyTest {
         }
     }
 
+    /// forge-config: default.fuzz.runs = 64
     function testFuzzForbidsThatAnyCoinIsLostOrMade(Plan[4] memory plans) public {
         Params[] memory ps = new Params[](CHANNELS);
         for (uint256 n = 0; n < CHANNELS; ++n) {
@@ -302,7 +304,8 @@ contract ConservationTest is MoneyTest {
         failureWith(1, abi.encodeCall(hub.withdrawCredit, (coin, address(0xB0B), 0)));
         Binding memory b = binding(p, 0, address(0xB0B), block.timestamp);
         failureWith(1, abi.encodeCall(hub.bindPayee, (idOf(p), b)));
-        failureWith(1, abi.encodeCall(hub.open, (idOf(p), one(p, 0, coin, 0, Source.Sender), nobody())));
+        Deposit[] memory d = one(p, 0, coin, 0, Source.Sender);
+        failureWith(1, abi.encodeCall(hub.open, (idOf(p), d, nobody())));
         failureWith(1, abi.encodeCall(hub.facadeOf, (address(token))));
         vm.assertEq(address(hub).balance, 0);
     }

@@ -57,25 +57,30 @@ contract OpenFaultsTest is MoneyTest {
         vm.assertEq(address(0xB0B).balance, 30);
     }
 
-    /// One coin of a stranger, given for a live channel, makes the amount that Perun's client
-    /// signs (the balance of the last state) wrong: it has no other way to withdraw.
-    function testForbidsThatOneStrangersCoinBlocksPerunsWithdrawal() public {
+    /// The whole range of what a deposit may be.
+    function testFuzzForbidsThatAmountsStopASettlement(
+        uint128[2] memory deposits,
+        uint128 owed,
+        uint128 split,
+        bool pays
+    ) public {
         Params memory p = newParams(2);
         fund(p, coin, 10, 20);
-        vm.deal(address(0xBAD), 1);
-        vm.prank(address(0xBAD));
-        hub.deposit{value: 1}(fid(p, 1), 1);
+        token.mint(address(this), type(uint128).max);
+        token.mint(address(this), type(uint128).max);
+        fund(p, facade, deposits[0], deposits[1]);
+        uint256 part = owed == 0 ? 0 : split % owed;
         State memory s = finalState(p, coin, list(25, 5));
-        hub.concludeFinal(p, s, signAll(p, s));
-        for (uint256 i = 0; i < 2; ++i) {
-            uint256 due = i == 0 ? 25 : 5;
-            (WithdrawalAuth memory a, bytes memory sig) = auth(p, i, address(0xB0B), due);
-            hub.withdraw(a, sig);
-        }
-        vm.assertEq(address(0xB0B).balance, 30);
+        addAsset(s, block.chainid, facade, list(part, owed - part));
+        bytes[] memory sigs = signAll(p, s);
+        if (pays) hub.closeAndPay(p, s, sigs);
+        else hub.concludeFinal(p, s, sigs);
+        uint256 there = hub.held(facade, fid(p, 0)) + hub.held(facade, fid(p, 1));
+        there += token.balanceOf(who(0)) + token.balanceOf(who(1));
+        vm.assertEq(there, uint256(deposits[0]) + deposits[1]);
     }
 
-    /// The same after the conclusion: a late coin just before the withdrawal.
+    /// A late coin just before the withdrawal makes the amount wrong that Perun's client signed.
     function testForbidsThatALateCoinBlocksPerunsWithdrawal() public {
         Params memory p = newParams(2);
         fund(p, coin, 10, 20);

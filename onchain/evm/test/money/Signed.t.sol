@@ -8,6 +8,7 @@ import {Deposit, Params, Source, State} from "../../src/interfaces/Types.sol";
 import {TestToken} from "../tokens/TestToken.sol";
 import {Wallet} from "./base/Accounts.sol";
 import {MoneyTest} from "./base/MoneyTest.sol";
+import {FakeFacade, LongSigToken, YesToken} from "./base/OddTokens.sol";
 import {Permit2Own} from "./base/Permit2Own.sol";
 
 /// Deposits by somebody's signature: by whoever submits, for that one deposit, and no other.
@@ -483,6 +484,74 @@ contract SignedDepositsTest is MoneyTest {
         );
     }
 
+    /// One of several deposits, sent first by a stranger: it is made, and the others can be.
+    function testForbidsThatAFrontRunDepositLosesAnything() public {
+        for (uint256 i = 0; i < 3; ++i) {
+            Params memory p = newParams(2);
+            Deposit[] memory first = good(p, sources()[i]);
+            Deposit[] memory rest = one(p, 1, coin, 7, Source.Sender);
+            Deposit[] memory both = new Deposit[](2);
+            (both[0], both[1]) = (first[0], rest[0]);
+            vm.prank(STRANGER);
+            hub.open(idOf(p), first, nobody());
+            bytes32 id = idOf(p);
+            uint256 before = address(this).balance;
+            failureWith(7, abi.encodeCall(hub.open, (id, both, nobody())));
+            vm.assertEq(address(this).balance, before);
+            hub.open{value: 7}(id, rest, nobody());
+            vm.assertEq(hub.held(facade, fid(p, 0)), 100);
+            vm.assertEq(hub.held(coin, fid(p, 1)), 7);
+        }
+    }
+
+    function testForbidsPermit2WhereThereIsNone() public {
+        Params memory p = newParams(2);
+        Deposit[] memory d = good(p, Source.Permit2);
+        vm.etch(PERMIT2, "");
+        tries(hub, idOf(p), d);
+    }
+
+    /// A token that says yes to every call it does not know, as wrapped coins do.
+    function testForbidsThatAYesToEverythingIsADeposit() public {
+        YesToken yes = new YesToken();
+        address f = hub.createFacade(address(yes));
+        yes.mint(who(0), MUCH);
+        Params memory p = newParams(2);
+        Deposit[] memory d = one(p, 0, f, 100, Source.Eip3009);
+        d[0].data = data3009(idOf(p), d[0], address(hub), 0, block.timestamp + 1);
+        bytes4 why = tries(hub, idOf(p), d);
+        vm.assertEq(bytes32(why), bytes32(IHubErrors.TokenDelta.selector));
+        // Its permit does nothing; the allowance counts.
+        d[0].source = Source.Eip2612;
+        d[0].data = data2612(idOf(p), d[0], address(hub), 1);
+        tries(hub, idOf(p), d);
+        vm.prank(who(0));
+        yes.approve(address(hub), 100);
+        hub.open(idOf(p), d, nobody());
+        vm.assertEq(hub.held(f, fid(p, 0)), 100);
+    }
+
+    /// Contract accounts authorise transfers with signatures of any length.
+    function testForbidsAuthorisationsThatAContractDoesNotAccept() public {
+        LongSigToken long = new LongSigToken();
+        address f = hub.createFacade(address(long));
+        Wallet w = new Wallet();
+        long.mint(address(w), MUCH);
+        Params memory p = newParams(2);
+        Deposit[] memory d = one(p, 0, f, 100, Source.Eip3009);
+        d[0].data =
+            abi.encode(address(w), uint256(0), block.timestamp + 1, bytes("whatever it takes"));
+        w.set(Wallet.Says.No);
+        tries(hub, idOf(p), d);
+        w.set(Wallet.Says.Yes);
+        hub.open(idOf(p), d, nobody());
+        vm.assertEq(hub.held(f, fid(p, 0)), 100);
+        tries(hub, idOf(p), d);
+        // The nonce is that of this deposit, its last 8 bytes zero.
+        bytes32 nonce = keccak256(abi.encode(idOf(p), fid(p, 0), f, uint256(100)));
+        vm.assertTrue(long.used(address(w), nonce >> 64 << 64));
+    }
+
     /// Offsets and lengths of the data that lead anywhere else.
     function testFuzzForbidsThatOddDataMovesMoney(uint256 offset, uint256 size, uint8 which)
         public
@@ -513,19 +582,4 @@ contract SignedDepositsTest is MoneyTest {
         data[at] ^= bytes1(uint8(1) << uint8(bit % 8));
         tries(hub, idOf(p), d);
     }
-}
-
-/// Asks the hub as facades do.
-contract FakeFacade {
-    IPerunHub private immutable HUB;
-
-    constructor(IPerunHub hub) {
-        HUB = hub;
-    }
-
-    function steal(address victim) external {
-        HUB.depositVia(victim, bytes32(0), 1);
-    }
-
-    function pull(address, uint256) external pure {}
 }

@@ -12,7 +12,8 @@ contract Payee {
         BurnsGas,
         RevertBomb,
         Works,
-        CallsBack
+        CallsBack,
+        WantsGas
     }
 
     Mood public mood;
@@ -51,6 +52,8 @@ contract Payee {
             answer = bytes4(back);
             ++calls;
         }
+        // Gives up at once, so that much is left to whoever called.
+        require(m != Mood.WantsGas || gasleft() >= rounds, "more gas");
         // Each round costs about what one warm write does.
         if (m == Mood.Works) for (uint256 i = 0; i < rounds; ++i) _sink = i;
         assembly {

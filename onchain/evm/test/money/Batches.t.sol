@@ -2,13 +2,7 @@
 pragma solidity 0.8.30;
 
 import {IHubErrors} from "../../src/interfaces/IHubErrors.sol";
-import {
-    Move,
-    Params,
-    SignedState,
-    State,
-    WithdrawalV2
-} from "../../src/interfaces/Types.sol";
+import {Move, Params, SignedState, State, WithdrawalV2} from "../../src/interfaces/Types.sol";
 import {Payee} from "./base/Accounts.sol";
 import {MoneyTest} from "./base/MoneyTest.sol";
 import {Way, ZooToken} from "./base/ZooToken.sol";
@@ -175,6 +169,20 @@ contract BatchesTest is MoneyTest {
         manyFails(ws, new bytes[](2), IHubErrors.ListLength.selector);
     }
 
+    function testForbidsTypedWithdrawalsBeforeTheEnd() public {
+        Params memory p = newParams(2);
+        fund(p, coin, 10, 20);
+        WithdrawalV2 memory w = v2(p, 0, coin, 10);
+        bytes memory data = abi.encodeCall(hub.withdrawV2, (w, signV2(0, w)));
+        mustFail(IHubErrors.NotConcluded.selector, data);
+        register(p, newState(p, 1, coin, list(10, 20)));
+        vm.warp(block.timestamp + DURATION);
+        w.deadline = block.timestamp;
+        data = abi.encodeCall(hub.withdrawV2, (w, signV2(0, w)));
+        mustFail(IHubErrors.NotConcluded.selector, data);
+        vm.assertEq(hub.held(coin, fid(p, 0)), 10);
+    }
+
     function testForbidsThatAUsedWithdrawalStopsOrPaysAgain() public {
         Params memory p = concluded();
         (WithdrawalV2[] memory ws, bytes[] memory sigs) = withdrawals(p);
@@ -245,9 +253,7 @@ contract BatchesTest is MoneyTest {
             if (i == 4) x.fee = 1;
             if (i == 5) x.nonce = 9;
             if (i == 6) x.deadline += 1;
-            mustFail(
-                IHubErrors.BadSignature.selector, abi.encodeCall(hub.withdrawV2, (x, sig))
-            );
+            mustFail(IHubErrors.BadSignature.selector, abi.encodeCall(hub.withdrawV2, (x, sig)));
         }
         Params memory q = concluded();
         w.channelID = idOf(q);

@@ -148,9 +148,7 @@ contract BindingsTest is MoneyTest {
         bytes32 key = keccak256(abi.encodePacked(s.channelID, assets, totals_));
         vm.prank(STRANGER);
         hub.bindPayee(key, Binding(STRANGER, STRANGER, 0, ""));
-        mustFail(
-            IHubErrors.NotRegistered.selector, abi.encodeCall(hub.concludeSub, (s, none()))
-        );
+        mustFail(IHubErrors.NotRegistered.selector, abi.encodeCall(hub.concludeSub, (s, none())));
         hub.registerSub(signed(p, s), noSubs());
         mustFail(IHubErrors.WindowOpen.selector, abi.encodeCall(hub.concludeSub, (s, none())));
         (uint64 timeout,,,,,) = hub.disputes(s.channelID);

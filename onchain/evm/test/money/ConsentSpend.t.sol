@@ -3,14 +3,7 @@ pragma solidity 0.8.30;
 
 import {IHubErrors} from "../../src/interfaces/IHubErrors.sol";
 import {PerunHub} from "../../src/PerunHub.sol";
-import {
-    Deposit,
-    Move,
-    Params,
-    Source,
-    State,
-    WithdrawalV2
-} from "../../src/interfaces/Types.sol";
+import {Deposit, Move, Params, Source, State, WithdrawalV2} from "../../src/interfaces/Types.sol";
 import {Payee, Wallet} from "./base/Accounts.sol";
 import {MoneyTest} from "./base/MoneyTest.sol";
 
@@ -148,9 +141,8 @@ contract ConsentSpendTest is MoneyTest {
             vm.assertEq(address(0xB0B).balance - before, 30);
             // Nothing is left to be claimed, refunded or concluded.
             bytes4 over = IHubErrors.AlreadyConcluded.selector;
-            bytes memory claim = abi.encodeCall(
-                hub.concludeAndPayWithPreimage, (p, s, none(), bytes32("x"))
-            );
+            bytes memory claim =
+                abi.encodeCall(hub.concludeAndPayWithPreimage, (p, s, none(), bytes32("x")));
             mustFail(over, claim);
             mustFail(over, abi.encodeCall(hub.conclude, (p, s, none())));
             State memory f = finalState(p, coin, list(30, 0));
@@ -281,8 +273,7 @@ contract ConsentSpendTest is MoneyTest {
         bytes32 id = idOf(next);
         vm.prank(STRANGER);
         hub.spendByConsent(p, m, now_, sigs);
-        bytes memory data =
-            abi.encodeCall(hub.resize, (p, m, now_, sigs, id, d, nobody()));
+        bytes memory data = abi.encodeCall(hub.resize, (p, m, now_, sigs, id, d, nobody()));
         uint256 rich = address(this).balance;
         bytes4 why = failureWith(7, data);
         vm.assertEq(bytes32(why), bytes32(IHubErrors.AlreadyConcluded.selector));
@@ -319,9 +310,8 @@ contract ConsentSpendTest is MoneyTest {
         Move[] memory m = resizing(next);
         bytes[] memory sigs = consent(p, m, block.timestamp);
         Deposit[] memory d = one(next, 0, coin, 7, Source.Sender);
-        bytes memory data = abi.encodeCall(
-            hub.resize, (p, m, block.timestamp, sigs, idOf(next), d, nobody())
-        );
+        bytes memory data =
+            abi.encodeCall(hub.resize, (p, m, block.timestamp, sigs, idOf(next), d, nobody()));
         bytes32 why = bytes32(IHubErrors.CoinAmount.selector);
         vm.assertEq(bytes32(failureWith(6, data)), why);
         vm.assertEq(bytes32(failureWith(8, data)), why);
@@ -356,9 +346,7 @@ contract ConsentSpendTest is MoneyTest {
         bytes[] memory sigs = consent(p, m, block.timestamp);
         Deposit[] memory d = one(next, 0, coin, 100, Source.Sender);
         Deposit[] memory none_ = new Deposit[](0);
-        payee.setCall(
-            address(hub), abi.encodeCall(hub.open, (idOf(next), none_, nobody()))
-        );
+        payee.setCall(address(hub), abi.encodeCall(hub.open, (idOf(next), none_, nobody())));
         hub.resize{value: 100}(p, m, block.timestamp, sigs, idOf(next), d, nobody());
         vm.assertTrue(!payee.succeeded());
         vm.assertEq(address(payee).balance, 30);

@@ -20,7 +20,9 @@ contract LegacyWithdrawalTest is MoneyTest {
         hub.concludeFinal(p, s, signAll(p, s));
     }
 
-    function fails(address holder, WithdrawalAuth memory a, bytes memory sig, bytes4 why) private {
+    function fails(address holder, WithdrawalAuth memory a, bytes memory sig, bytes4 why)
+        private
+    {
         (bool ok, bytes memory found) =
             holder.call(abi.encodeCall(IAssetHolder.withdraw, (a, sig)));
         vm.assertTrue(!ok, "must fail");

@@ -4,7 +4,6 @@ pragma solidity 0.8.30;
 import {IHubErrors} from "../../src/interfaces/IHubErrors.sol";
 import {
     Binding,
-    Deposit,
     Move,
     Params,
     Source,

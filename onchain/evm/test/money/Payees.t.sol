@@ -119,9 +119,8 @@ contract PayeesTest is MoneyTest {
         (CreditWithdrawal memory c, bytes memory sig) = credited();
         bytes4 bad = IHubErrors.BadSignature.selector;
         for (uint256 i = 0; i < 6; ++i) {
-            CreditWithdrawal memory x = CreditWithdrawal(
-                c.account, c.holder, c.receiver, c.amount, c.nonce, c.deadline
-            );
+            CreditWithdrawal memory x =
+                CreditWithdrawal(c.account, c.holder, c.receiver, c.amount, c.nonce, c.deadline);
             if (i == 0) x.account = who(4);
             if (i == 1) x.holder = facade;
             if (i == 2) x.receiver = STRANGER;
@@ -137,9 +136,8 @@ contract PayeesTest is MoneyTest {
         vm.warp(c.deadline + 1);
         creditFails(c, sig, IHubErrors.DeadlineOver.selector);
         vm.warp(now_);
-        bytes memory other = sign(
-            3, digestOf(hubDomain(block.chainid, address(0xC0C)), creditHash(c))
-        );
+        bytes memory other =
+            sign(3, digestOf(hubDomain(block.chainid, address(0xC0C)), creditHash(c)));
         creditFails(c, other, bad);
         vm.prank(STRANGER);
         hub.withdrawCreditFor(c, sig);
@@ -186,9 +184,8 @@ contract PayeesTest is MoneyTest {
         for (uint256 i = 0; i < 8; ++i) {
             uint256 before = address(0xB0B).balance;
             vm.prank(who(3));
-            (bool ok,) = address(hub).call(
-                abi.encodeCall(hub.withdrawCredit, (coin, address(0xB0B), amounts[i]))
-            );
+            (bool ok,) = address(hub)
+                .call(abi.encodeCall(hub.withdrawCredit, (coin, address(0xB0B), amounts[i])));
             vm.assertTrue(ok == (amounts[i] <= left));
             if (ok) left -= amounts[i];
             vm.assertEq(address(0xB0B).balance - before, ok ? amounts[i] : 0);
@@ -286,9 +283,10 @@ contract PayeesTest is MoneyTest {
         bytes4 why = IHubErrors.PayeeBound.selector;
         bindFails(idOf(p), binding(p, 0, address(0xB0B), block.timestamp), why);
         vm.prank(who(0));
-        (bool ok,) = address(hub).call(
-            abi.encodeCall(hub.bindPayee, (idOf(p), Binding(who(0), address(0xB0B), 0, "")))
-        );
+        (bool ok,) = address(hub)
+            .call(
+                abi.encodeCall(hub.bindPayee, (idOf(p), Binding(who(0), address(0xB0B), 0, "")))
+            );
         vm.assertTrue(!ok);
         close(p, s);
         vm.assertEq(address(payee).balance, 30);

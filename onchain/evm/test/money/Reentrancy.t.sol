@@ -84,9 +84,7 @@ contract ReentrancyTest is MoneyTest {
         hubCalls.push(abi.encodeCall(hub.withdrawCredit, (zf, address(0xB0B), 0)));
         CreditWithdrawal memory c =
             CreditWithdrawal(who(0), zf, address(0xB0B), 0, 1, block.timestamp);
-        hubCalls.push(
-            abi.encodeCall(hub.withdrawCreditFor, (c, sign(0, mine(creditHash(c)))))
-        );
+        hubCalls.push(abi.encodeCall(hub.withdrawCreditFor, (c, sign(0, mine(creditHash(c))))));
     }
 
     function hooked() private view {
@@ -240,8 +238,7 @@ contract ReentrancyTest is MoneyTest {
             payee.set(Payee.Mood.Refuses, 0);
             hub.closeAndPay(p, s, sigs);
             payee.setCall(address(hub), data);
-            bytes memory ask =
-                abi.encodeCall(hub.withdrawCredit, (coin, address(payee), 30));
+            bytes memory ask = abi.encodeCall(hub.withdrawCredit, (coin, address(payee), 30));
             payee.run(address(hub), 0, ask);
         }
         vm.assertEq(payee.calls(), 1);
@@ -266,9 +263,8 @@ contract ReentrancyTest is MoneyTest {
         Params memory p = newParams(2);
         // The balance grows by the gift and by the deposit: not what was said.
         zoo.setCall(address(this), abi.encodeCall(this.give, (10)));
-        bytes memory data = abi.encodeCall(
-            hub.open, (idOf(p), one(p, 0, zf, 10, Source.Sender), nobody())
-        );
+        bytes memory data =
+            abi.encodeCall(hub.open, (idOf(p), one(p, 0, zf, 10, Source.Sender), nobody()));
         mustFail(IHubErrors.TokenDelta.selector, data);
     }
 

@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {IHubErrors} from "../../src/interfaces/IHubErrors.sol";
 import {IPerunHub} from "../../src/interfaces/IPerunHub.sol";
 import {PerunHub} from "../../src/PerunHub.sol";
-import {Deposit, Params, Source, State} from "../../src/interfaces/Types.sol";
+import {Deposit, Params, Source} from "../../src/interfaces/Types.sol";
 import {TestToken} from "../tokens/TestToken.sol";
 import {Wallet} from "./base/Accounts.sol";
 import {MoneyTest} from "./base/MoneyTest.sol";
@@ -110,9 +110,10 @@ contract SignedDepositsTest is MoneyTest {
             "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
         );
         uint256 nonce = token.nonces(who(0));
-        return sign(
-            0, tokenDigest(keccak256(abi.encode(kind, who(0), spender, amount, nonce, until)))
-        );
+        return
+            sign(
+                0, tokenDigest(keccak256(abi.encode(kind, who(0), spender, amount, nonce, until)))
+            );
     }
 
     function data2612(bytes32 id, Deposit memory d, address verifier, uint256 nonce)
@@ -392,9 +393,7 @@ contract SignedDepositsTest is MoneyTest {
         vm.assertTrue(!ok);
         (ok,) = facade.call(abi.encodeWithSignature("pull(address,uint256)", who(0), 100));
         vm.assertTrue(!ok);
-        (ok,) = address(hub).call(
-            abi.encodeCall(hub.depositVia, (who(0), fid(p, 1), 100))
-        );
+        (ok,) = address(hub).call(abi.encodeCall(hub.depositVia, (who(0), fid(p, 1), 100)));
         vm.assertTrue(!ok);
         vm.stopPrank();
         tries(hub, idOf(p), one(p, 1, facade, 100, Source.Sender));
@@ -471,17 +470,14 @@ contract SignedDepositsTest is MoneyTest {
     function testForbidsIntentsOfAddressesWithoutCodeOrKey() public {
         Params memory p = newParams(2);
         Deposit[] memory d = one(p, 0, facade, 0, Source.Eip2612);
-        address[5] memory odd =
-            [address(1), address(2), address(4), address(token), address(hub)];
+        address[5] memory odd = [address(1), address(2), address(4), address(token), address(hub)];
         for (uint256 i = 0; i < 5; ++i) {
             d[0].data = abi.encode(odd[i], 1, block.timestamp, bytes("x"), 0, bytes(""));
             bytes4 why = tries(hub, idOf(p), d);
             vm.assertEq(bytes32(why), bytes32(IHubErrors.BadSignature.selector));
         }
         d[0].data = abi.encode(address(0), 1, block.timestamp, new bytes(65), 0, bytes(""));
-        vm.assertEq(
-            bytes32(tries(hub, idOf(p), d)), bytes32(IHubErrors.ZeroAddress.selector)
-        );
+        vm.assertEq(bytes32(tries(hub, idOf(p), d)), bytes32(IHubErrors.ZeroAddress.selector));
     }
 
     /// One of several deposits, sent first by a stranger: it is made, and the others can be.

@@ -3,14 +3,7 @@ pragma solidity 0.8.30;
 
 import {IAssetHolder} from "../../src/interfaces/IAssetHolder.sol";
 import {IHubErrors} from "../../src/interfaces/IHubErrors.sol";
-import {
-    Binding,
-    Deposit,
-    Move,
-    Params,
-    Source,
-    State
-} from "../../src/interfaces/Types.sol";
+import {Deposit, Move, Params, Source} from "../../src/interfaces/Types.sol";
 import {MoneyTest} from "./base/MoneyTest.sol";
 import {Permit2Own} from "./base/Permit2Own.sol";
 import {Sight, Way, ZooToken} from "./base/ZooToken.sol";
@@ -90,9 +83,7 @@ contract ZooDepositsTest is MoneyTest {
             d[0].source = Source.Eip2612;
             bytes32 hash = intentHash(id, d[0], who(0), p.nonce, block.timestamp);
             bytes memory sig = sign(0, mine(hash));
-            d[0].data = abi.encode(
-                who(0), p.nonce, block.timestamp, sig, uint256(0), bytes("")
-            );
+            d[0].data = abi.encode(who(0), p.nonce, block.timestamp, sig, uint256(0), bytes(""));
         } else if (path == 3) {
             d[0].source = Source.Permit2;
             d[0].data = permit2(p, amount);
@@ -100,9 +91,8 @@ contract ZooDepositsTest is MoneyTest {
             Params memory old = newParams(2);
             Move[] memory none_ = new Move[](0);
             bytes[] memory sigs = consent(old, none_, block.timestamp);
-            data = abi.encodeCall(
-                hub.resize, (old, none_, block.timestamp, sigs, id, d, nobody())
-            );
+            data =
+                abi.encodeCall(hub.resize, (old, none_, block.timestamp, sigs, id, d, nobody()));
         }
         if (data.length == 0) data = abi.encodeCall(hub.open, (id, d, nobody()));
         bytes memory back;
@@ -272,14 +262,15 @@ contract ZooDepositsTest is MoneyTest {
         mustFail(
             IHubErrors.UnknownHolder.selector, abi.encodeCall(hub.createFacade, (address(0xE0A)))
         );
-        mustFail(IHubErrors.UnknownHolder.selector, abi.encodeCall(hub.createFacade, (address(0))));
+        mustFail(
+            IHubErrors.UnknownHolder.selector, abi.encodeCall(hub.createFacade, (address(0)))
+        );
         // A facade that was only computed is not one yet.
         ZooToken other = new ZooToken();
         address f = hub.facadeOf(address(other));
         Params memory p = newParams(2);
-        bytes memory data = abi.encodeCall(
-            hub.open, (idOf(p), one(p, 0, f, 1, Source.Sender), nobody())
-        );
+        bytes memory data =
+            abi.encodeCall(hub.open, (idOf(p), one(p, 0, f, 1, Source.Sender), nobody()));
         mustFail(IHubErrors.UnknownHolder.selector, data);
     }
 

@@ -118,12 +118,9 @@ contract ZooPayoutsTest is MoneyTest {
                 s.outcome.balances[1] = list(75, 75);
                 bytes32 preimage = bytes32("preimage");
                 bytes32 lockHash = sha256(abi.encode(preimage));
-                s.appData =
-                    swap(lockHash, 1, 0, 1, uint64(block.timestamp + DURATION + 9), 5);
+                s.appData = swap(lockHash, 1, 0, 1, uint64(block.timestamp + DURATION + 9), 5);
                 register(p, s);
-                r.call = abi.encodeCall(
-                    hub.concludeAndPayWithPreimage, (p, s, none(), preimage)
-                );
+                r.call = abi.encodeCall(hub.concludeAndPayWithPreimage, (p, s, none(), preimage));
             }
         }
         vm.warp(block.timestamp + DURATION);
@@ -168,9 +165,8 @@ contract ZooPayoutsTest is MoneyTest {
         uint256 before = zooOf(who(index));
         vm.prank(who(index));
         hub.withdrawCredit(zf, who(index), all / 2);
-        CreditWithdrawal memory c = CreditWithdrawal(
-            who(index), zf, who(index), all - all / 2, 1, block.timestamp
-        );
+        CreditWithdrawal memory c =
+            CreditWithdrawal(who(index), zf, who(index), all - all / 2, 1, block.timestamp);
         hub.withdrawCreditFor(c, sign(index, mine(creditHash(c))));
         vm.assertEq(zooOf(who(index)) - before, all);
         vm.assertEq(hub.credit(who(index), zf), 0);

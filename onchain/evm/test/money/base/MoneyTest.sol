@@ -91,9 +91,8 @@ abstract contract MoneyTest is PerunTest {
         bytes32 kind = keccak256(
             "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
         );
-        return keccak256(
-            abi.encode(kind, keccak256("Perun Hub"), keccak256("1"), chain, verifier)
-        );
+        return
+            keccak256(abi.encode(kind, keccak256("Perun Hub"), keccak256("1"), chain, verifier));
     }
 
     function digestOf(bytes32 domain, bytes32 structHash) internal pure returns (bytes32) {
@@ -202,11 +201,14 @@ abstract contract MoneyTest is PerunTest {
         hub.spendByConsent(p, moves, block.timestamp, sigs);
     }
 
-    function swap(bytes32 lockHash, uint8 row, uint8 from, uint8 to, uint64 expiry, uint128 amount)
-        internal
-        pure
-        returns (bytes memory)
-    {
+    function swap(
+        bytes32 lockHash,
+        uint8 row,
+        uint8 from,
+        uint8 to,
+        uint64 expiry,
+        uint128 amount
+    ) internal pure returns (bytes memory) {
         return abi.encodePacked(uint8(1), lockHash, row, from, to, expiry, amount);
     }
 }

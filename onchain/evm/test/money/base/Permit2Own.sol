@@ -22,8 +22,7 @@ contract Permit2Own is IPermit2 {
     function DOMAIN_SEPARATOR() public view returns (bytes32) {
         bytes32 kind =
             keccak256("EIP712Domain(string name,uint256 chainId,address verifyingContract)");
-        return
-            keccak256(abi.encode(kind, keccak256("Permit2"), block.chainid, address(this)));
+        return keccak256(abi.encode(kind, keccak256("Permit2"), block.chainid, address(this)));
     }
 
     function permitWitnessTransferFrom(
@@ -34,7 +33,9 @@ contract Permit2Own is IPermit2 {
         string calldata rest,
         bytes calldata signature
     ) external {
-        if (block.timestamp > permit.deadline) revert SignatureExpired(permit.deadline);
+        if (block.timestamp > permit.deadline) {
+            revert SignatureExpired(permit.deadline);
+        }
         if (details.requestedAmount > permit.permitted.amount) {
             revert InvalidAmount(permit.permitted.amount);
         }

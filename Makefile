@@ -1,8 +1,8 @@
 # The two commands to know: `make demo` shows the software at work, `make test` checks everything.
 # Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
 
-.PHONY: demo test fmt tidy lint docs unit anvil xudt toolchain scripts node lint-onchain costs real-node \
-        demo-embedded demo-real models seeds mutants bench again setup
+.PHONY: demo test fmt tidy lint docs unit evm-tools evm anvil xudt toolchain scripts node lint-onchain \
+        costs real-node demo-embedded demo-real models seeds mutants bench again setup
 
 CARGO  := cargo
 LOCKED := --locked
@@ -19,16 +19,16 @@ DEMO_REAL_ARGS   ?= demo --real-node
 FRESH := target/onchain-fresh
 
 # The order is by price: what fails fast comes first, what needs the CKB node comes last.
-STEPS := fmt tidy lint docs unit anvil xudt toolchain scripts lint-onchain demo-embedded models seeds mutants \
-         bench costs node real-node demo-real again
+STEPS := fmt tidy lint docs unit evm-tools evm anvil xudt toolchain scripts lint-onchain demo-embedded models \
+         seeds mutants bench costs node real-node demo-real again
 
 demo: demo-embedded
 
 test:
 	@scripts/run-steps.sh $(STEPS)
 
-# Both compilers and the node, for those who want the waiting done in advance.
-setup: toolchain node
+# The compilers, the node and Anvil, for those who want the waiting done in advance.
+setup: toolchain node evm-tools
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -51,14 +51,22 @@ docs:
 unit:
 	$(CARGO) test $(LOCKED) --workspace
 
-# Optional: Anvil is a program of its own. Nothing is skipped where its file is named.
-anvil:
-	set -e; if [ -n "$${PERUN_ANVIL_BIN:-}" ]; then \
+# Forge, the Solidity compiler and Anvil, from npm.
+evm-tools:
+	onchain/evm/run.sh install
+
+# The contracts' own tests, and whether the committed bytecode is what the compiler makes of them.
+evm: evm-tools
+	onchain/evm/run.sh fmt --check
+	onchain/evm/run.sh test
+	onchain/evm/run.sh gas
+	onchain/evm/run.sh artifacts --check
+
+# The chain in the process answers as Anvil does, and the backend works on both.
+anvil: evm-tools
+	set -e; export PERUN_ANVIL_BIN="$$(onchain/evm/run.sh anvil)"; \
 	    $(CARGO) test $(LOCKED) --package perun-embedded-evm --features anvil-tests --test anvil; \
-	    $(CARGO) test $(LOCKED) --package perun-backend-evm --features anvil-tests --test chain anvil; \
-	else \
-	    echo "NOT RUN (optional): the EVM chain and backend against Anvil; set PERUN_ANVIL_BIN to its program"; \
-	fi
+	    $(CARGO) test $(LOCKED) --package perun-backend-evm --features anvil-tests --test chain anvil
 
 # Optional: the program of xUDT is in no package. Nothing is skipped where its file is named.
 xudt:

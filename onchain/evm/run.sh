@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything about the Ethereum contracts: run.sh install | build | test | gas | sizes |
+# Everything about the Ethereum contracts: run.sh install | anvil | build | test | gas | sizes |
 # artifacts [--check] | fmt [--check]
 set -eu
 cd "$(dirname "$0")"
@@ -12,7 +12,22 @@ forge() {
 command="${1:-}"
 [ $# -eq 0 ] || shift
 case "$command" in
-    install) npm ci --ignore-scripts --no-audit --no-fund ;;
+    # The compiler, forge, Anvil and the libraries, as the lock file names them; nothing if they are here.
+    install)
+        if ! node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null; then
+            echo "the Ethereum contracts need Node.js 18 or newer, with npm: install it first" >&2
+            exit 1
+        fi
+        cmp -s package-lock.json node_modules/.installed && exit 0
+        npm ci --ignore-scripts --no-audit --no-fund
+        cp package-lock.json node_modules/.installed
+        ;;
+    # The path of Anvil's program.
+    anvil)
+        program="$PWD/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
+        [ -x "$program" ] || { echo "run.sh install comes first, on Linux on x86-64" >&2; exit 1; }
+        echo "$program"
+        ;;
     build) forge build "$@" ;;
     test) forge test "$@" ;;
     # Every operation as a transaction of its own, with the code that is deployed.

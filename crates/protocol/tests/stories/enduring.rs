@@ -1,4 +1,5 @@
-//! A peer that falls silent, and a process that dies, anywhere on the way to a channel on two ledgers.
+//! A peer that falls silent, and a process that dies, anywhere on the way to a channel on two
+//! ledgers.
 
 use perun_protocol::{Command, PhaseName};
 

@@ -1,12 +1,43 @@
-//! A peer that falls silent, and a process that dies, anywhere on the way to a channel on two
-//! ledgers.
+//! Words that are lost, a peer that falls silent and a process that dies, anywhere on the way to a
+//! channel on two ledgers.
 
-use perun_protocol::{Command, PhaseName};
+use perun_channel::{Allocation, Amount};
+use perun_protocol::{Command, PerLedger, PhaseName};
 
 use crate::founding::nobody_lost;
 use crate::keys::Keys;
-use crate::pair::{Death, Pair};
-use crate::span::{COIN, ETHER};
+use crate::net::Net;
+use crate::pair::{Death, Pair, money};
+use crate::span::{COIN, ETHER, ether};
+
+/// The one who brings all sees the channel before its signature reached the other side.
+#[test]
+fn a_signature_that_was_lost_is_said_again_by_one_who_is_open_already() {
+    for (seed, balances) in (0..40).flat_map(|seed| [(seed, [9, 0]), (seed, [0, 9])]) {
+        let mut pair = Pair::new();
+        pair.net = Net::bad(seed, 50, 20, 20);
+        let row = balances.map(Amount::new).to_vec();
+        let terms = pair.terms_of(Allocation::new(vec![ether()], vec![row], vec![]).unwrap());
+        pair.user(0, Command::Propose { terms, contributions: PerLedger::one(money(0)) }).settle();
+        for _ in 0..100 {
+            pair.reconnect();
+        }
+        assert_eq!(pair.phases(), [PhaseName::Open; 2], "seed {seed}");
+    }
+}
+
+#[test]
+fn an_opening_on_two_ledgers_survives_every_loss() {
+    for seed in 0..60 {
+        let mut pair = Pair::new();
+        pair.net = Net::bad(seed, 40, 20, 20);
+        pair.propose_span([5, 5], [9, 9]).settle();
+        for _ in 0..100 {
+            pair.reconnect();
+        }
+        assert_eq!(pair.phases(), [PhaseName::Open; 2], "seed {seed}");
+    }
+}
 
 /// A peer that falls silent after each of its messages, in both roles.
 #[test]

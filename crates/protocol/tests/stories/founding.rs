@@ -2,14 +2,14 @@
 //! come, whatever it says, shows or does instead.
 
 use perun_channel::codec::Decode;
-use perun_channel::{Allocation, Amount};
+use perun_channel::{Allocation, Amount, State};
 use perun_protocol::{
-    Body, Command, DeclineReason, Declined, Digest, Effect, Ending, Event, Handover, Input,
-    LedgerTerms, Message, Misuse, PerLedger, PhaseName, Refusal, Standing, Witness,
+    Assembly, Body, Command, DeclineReason, Declined, Digest, Effect, Ending, Event, Handover,
+    Input, LedgerTerms, Message, Misuse, PerLedger, PhaseName, Place, Refusal, Reply, Standing,
+    Witness,
 };
 
 use crate::ledger::{JOINT, own_witness};
-use crate::net::Net;
 use crate::pair::{Pair, money};
 use crate::span::{COIN, ETHER, ether};
 use crate::vault::VAULT;
@@ -97,6 +97,10 @@ fn a_peer_that_does_not_deposit_all_costs_us_nothing_but_time() {
         pair.wait();
         assert!(pair.saw(1 - cheat, failed));
         assert!(!is_out(&pair), "the other ledger's transaction was never released");
+        let freed = |effect: &Effect| matches!(effect, Effect::ReleaseFunds { .. });
+        let honest = 1 - cheat;
+        let freed = [pair.ordered(honest, JOINT, freed), pair.ordered(honest, VAULT, freed)];
+        assert_eq!(freed, [1, 1], "what was set aside for it is free again");
         assert_eq!(pair.phases(), [PhaseName::Settled; 2]);
         nobody_lost(&pair);
     }
@@ -132,6 +136,8 @@ fn a_transaction_that_does_not_commit_is_made_impossible_and_the_deposits_come_b
     assert_eq!(pair.gains(0), [0, -9]);
     pair.pass_time();
     assert_eq!(pair.phases(), [PhaseName::Aborting; 2]);
+    let freed = |effect: &Effect| matches!(effect, Effect::ReleaseFunds { .. });
+    assert_eq!(pair.ordered(0, JOINT, freed), 0, "the transaction may still take it");
     pair.ledger.is_deaf = false;
     pair.wait();
     assert_eq!(pair.phases(), [PhaseName::Settled; 2]);
@@ -216,16 +222,50 @@ fn a_deposit_that_is_taken_back_and_made_again_opens_the_channel() {
     let mut pair = Pair::new();
     pair.ledger.is_deaf = true;
     pair.propose_span([5, 5], [9, 9]).settle();
+    pair.now = pair.now.after(100);
+    let until = pair.nodes[0].machine.deadline();
     pair.vault.take_back(0);
     pair.report();
     pair.settle();
     assert_eq!(pair.ordered(0, VAULT, is_deposit), 2);
+    assert_eq!(pair.nodes[0].machine.deadline(), until, "nobody can put off the end");
     pair.ledger.is_deaf = false;
     let channel = pair.nodes[0].machine.id().unwrap();
     pair.ledger.change(&channel, |_| Some(Standing::Open));
     pair.report();
     pair.settle();
     assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+}
+
+#[test]
+fn a_peer_that_gives_up_or_a_user_who_does_ends_it_at_once() {
+    for by_user in [false, true] {
+        let mut pair = Pair::new();
+        pair.vault.pays[1] = 0;
+        pair.propose_span([5, 5], [9, 9]).settle();
+        let reason = DeclineReason::User {};
+        match by_user {
+            false => pair.forge(1, Body::Decline { reason }).unwrap(),
+            true => pair.feed(0, Input::Command(Command::Decline { reason })).unwrap(),
+        }
+        assert_eq!(pair.phases()[0], PhaseName::Disputing);
+        pair.settle();
+        let both = [PhaseName::Registered, PhaseName::Registered];
+        assert_eq!(pair.phases(), both, "and the other one is told");
+        pair.wait();
+        nobody_lost(&pair);
+    }
+}
+
+#[test]
+fn a_new_process_looks_for_the_deposits_again() {
+    let mut pair = Pair::new();
+    pair.vault.is_shallow = true;
+    pair.propose_span([5, 5], [9, 9]).settle();
+    let watched = |effect: &Effect| matches!(effect, Effect::Watch(_));
+    assert_eq!(pair.ordered(0, VAULT, watched), 1);
+    pair.revive(0);
+    assert_eq!([pair.ordered(0, VAULT, watched), pair.ordered(0, VAULT, is_deposit)], [2, 2]);
 }
 
 #[test]
@@ -301,7 +341,7 @@ fn what_the_peer_says_is_no_deposit_and_no_signature() {
     let wrong = |pair: &mut Pair, signature| pair.forge(1, Body::Sign { signature });
     let own = pair.sign(0, &Digest::new(agreed.digest()));
     let other = agreed.outcome().transfer(0, 1, 1, Amount::new(9)).unwrap();
-    let other = perun_channel::State::initial(id, other);
+    let other = State::initial(id, other);
     let theirs = pair.sign(1, &Digest::new(other.digest()));
     for signature in [own, theirs] {
         let refused = wrong(&mut pair, signature);
@@ -325,6 +365,38 @@ fn what_the_peer_says_is_no_deposit_and_no_signature() {
     assert_eq!(pair.forge(1, Body::Sign { signature: good }), Ok(()), "a replay changes nothing");
     assert_eq!(pair.forge(1, Body::Sign { signature: own }), declined(Refusal::Changed));
     assert_eq!(pair.ordered(0, VAULT, is_deposit), 1);
+}
+
+/// Before both have built the channel, nobody releases anything; and what is built must be what was
+/// agreed, or our signature over version 0 would pay by other terms.
+#[test]
+fn version_0_is_signed_only_as_it_was_agreed() {
+    let spoils: [fn(&mut Assembly); 3] = [
+        |it| {
+            let outcome = it.initial.outcome().transfer(0, 1, 1, Amount::new(9)).unwrap();
+            it.initial = State::initial(*it.initial.id(), outcome);
+        },
+        |it| it.places = it.places.map(|place| Place { ledger: JOINT, ..place.clone() }),
+        |it| it.joint = None,
+    ];
+    for spoil in spoils {
+        let mut pair = Pair::new();
+        pair.slow_backend = Some(0);
+        pair.propose_span([5, 5], [9, 9]).settle();
+        let transaction = perun_protocol::TransactionId::new([1; 32]);
+        let witness = Witness { transaction, locks: own_witness(1), consent: None };
+        let early = pair.forge(1, Body::Release { witness });
+        assert_eq!(early, declined(Refusal::Unexpected));
+        let Some(Reply::Assembled(mut assembly)) = pair.held.pop() else { panic!("built") };
+        spoil(&mut assembly);
+        pair.feed(0, Input::Backend(Reply::Assembled(assembly))).unwrap();
+        let ending = Ending::Declined { reason: DeclineReason::Assembly {} };
+        assert!(pair.saw(0, |event| *event == Event::Ended(ending.clone())));
+        let signed = |(to, bytes): &(usize, Vec<u8>)| {
+            *to == 1 && matches!(Message::from_bytes(bytes).unwrap().body, Body::Sign { .. })
+        };
+        assert!(!pair.net.log.iter().any(signed));
+    }
 }
 
 fn declined(refusal: Refusal) -> Result<(), Declined> {
@@ -449,35 +521,6 @@ fn a_channel_may_be_on_a_ledger_with_deposits_alone() {
         let brought = balances.map(|it| i128::try_from(it).unwrap());
         let paid: i128 = if payer == 0 { 2 } else { -2 };
         assert_eq!(pair.vault.wallets, [-paid, paid], "{brought:?}");
-    }
-}
-
-/// The one who brings all sees the channel before its signature reached the other side.
-#[test]
-fn a_signature_that_was_lost_is_said_again_by_one_who_is_open_already() {
-    for (seed, balances) in (0..40).flat_map(|seed| [(seed, [9, 0]), (seed, [0, 9])]) {
-        let mut pair = Pair::new();
-        pair.net = Net::bad(seed, 50, 20, 20);
-        let row = balances.map(Amount::new).to_vec();
-        let terms = pair.terms_of(Allocation::new(vec![ether()], vec![row], vec![]).unwrap());
-        pair.user(0, Command::Propose { terms, contributions: PerLedger::one(money(0)) }).settle();
-        for _ in 0..100 {
-            pair.reconnect();
-        }
-        assert_eq!(pair.phases(), [PhaseName::Open; 2], "seed {seed}");
-    }
-}
-
-#[test]
-fn an_opening_on_two_ledgers_survives_every_loss() {
-    for seed in 0..60 {
-        let mut pair = Pair::new();
-        pair.net = Net::bad(seed, 40, 20, 20);
-        pair.propose_span([5, 5], [9, 9]).settle();
-        for _ in 0..100 {
-            pair.reconnect();
-        }
-        assert_eq!(pair.phases(), [PhaseName::Open; 2], "seed {seed}");
     }
 }
 

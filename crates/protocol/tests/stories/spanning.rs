@@ -229,6 +229,12 @@ fn each_payment_is_told_by_the_ledger_of_its_asset() {
     assert!(pair.saw(0, |event| *event == Event::PaymentSent(PaymentId::new(2))));
     let (id, why) = (PaymentId::new(3), FailureReason::Superseded);
     assert!(pair.saw(0, |event| *event == Event::PaymentFailed { id, why }));
+    let ends = pair.nodes[0].events.iter().filter(|event| {
+        let (sent, failed) = (PaymentId::new(3), PaymentId::new(2));
+        **event == Event::PaymentSent(sent)
+            || matches!(event, Event::PaymentFailed { id, .. } if *id == failed)
+    });
+    assert_eq!(ends.count(), 0, "and by no other");
 }
 
 /// Both signed a final state; one ledger has paid it, and the other does not listen.
@@ -289,6 +295,27 @@ fn a_registration_that_one_ledger_takes_back_is_made_again_there_only() {
     pair.sees(0, VAULT, Standing::Open);
     assert_eq!(pair.phases()[0], PhaseName::Disputing, "even after all was settled");
     assert_eq!(registered(&pair, 0, JOINT), [2]);
+}
+
+/// What was submitted on one ledger is due at another time than what was on the other.
+#[test]
+fn only_what_is_due_is_submitted_again() {
+    let mut pair = paid();
+    pair.nodes[1].is_silent = true;
+    (pair.ledger.is_deaf, pair.vault.is_deaf) = (true, true);
+    pair.user(0, Command::Dispute).settle();
+    let due = pair.nodes[0].machine.deadline().unwrap();
+    pair.now = pair.now.after(300);
+    let old = complete(&pair, 1, 0).state;
+    let until = LedgerTime::new(1 << 40);
+    pair.sees(0, VAULT, Standing::Registered { state: old, by: slot(1), until, proof: None });
+    assert_eq!([registered(&pair, 0, JOINT).len(), registered(&pair, 0, VAULT).len()], [1, 2]);
+    pair.now = due;
+    pair.feed(0, Input::Tick).unwrap();
+    assert_eq!([registered(&pair, 0, JOINT).len(), registered(&pair, 0, VAULT).len()], [2, 2]);
+    pair.now = pair.now.after(300);
+    pair.feed(0, Input::Tick).unwrap();
+    assert_eq!([registered(&pair, 0, JOINT).len(), registered(&pair, 0, VAULT).len()], [2, 3]);
 }
 
 /// Challenges end by each ledger's own clock.

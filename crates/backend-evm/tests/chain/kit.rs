@@ -323,8 +323,3 @@ fn deploy(chain: &dyn TestChain, code: Bytes) -> Address {
     transact(chain, TxKind::Create, code);
     deployer.create(nonce)
 }
-
-/// Asks the chain for something without a type.
-pub(crate) fn ask(rpc: &dyn Rpc, method: &str, params: serde_json::Value) -> serde_json::Value {
-    rpc.request(method, params).unwrap()
-}

@@ -166,6 +166,12 @@ pub(crate) fn a_channel_ends_by_consent(chain: Arc<dyn TestChain>) {
     assert_eq!(stage.coins_of(to), amount);
     let standing = stage.standing(&channel);
     assert_eq!(standing, Standing::Spent { digest: digest.0, unpaid: 1 });
+    let params = &channel.params;
+    let mut spend = |deadline| {
+        stage.order(1, |desk| desk.spend_by_consent(params, moves.clone(), deadline, &sigs))
+    };
+    assert_eq!(spend(deadline), Ok(Progress::Done));
+    assert_eq!(spend(deadline + 1), Err(Error::Concluded(params.id())), "not by this consent");
 }
 
 /// Five of participant 0's coins are in a sub-channel, where two of them were paid.

@@ -59,6 +59,8 @@ stories! {
         many_transactions_are_in_flight_at_once
         a_refused_transaction_gives_its_nonce_back
         a_lost_answer_does_not_send_twice
+        what_is_promised_is_not_spent_twice
+        an_order_is_tried_before_it_is_sent
         a_stuck_transaction_is_raised_and_replaced
         the_limit_of_the_fee_is_kept
         a_dropped_transaction_is_sent_again
@@ -84,5 +86,6 @@ stories! {
         a_cursor_remembers_how_far_was_seen;
     swaps:
         a_swap_is_claimed_with_its_preimage
-        a_swap_is_refunded_after_its_expiry;
+        a_swap_is_refunded_after_its_expiry
+        a_claim_that_is_taken_out_is_forgotten;
 }

@@ -16,7 +16,10 @@ case "$command" in
     build) forge build "$@" ;;
     test) forge test "$@" ;;
     # Every operation as a transaction of its own, with the code that is deployed.
-    gas) PERUN_GAS_AIMS=true FOUNDRY_PROFILE=release forge test --isolate --match-contract GasTest -vv "$@" ;;
+    gas)
+        PERUN_GAS_LIMITS=true FOUNDRY_PROFILE=release \
+            forge test --isolate --match-contract GasTest -vv "$@"
+        ;;
     sizes) FOUNDRY_PROFILE=release forge build --sizes --skip test "$@" ;;
     artifacts)
         FOUNDRY_PROFILE=release forge build --skip test

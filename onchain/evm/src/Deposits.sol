@@ -10,6 +10,7 @@ import {IHubErrors} from "./interfaces/IHubErrors.sol";
 import {IPerunHub} from "./interfaces/IPerunHub.sol";
 import {IERC3009, IPermit2} from "./interfaces/ITokenExtensions.sol";
 import {Binding, Deposit, Source} from "./interfaces/Types.sol";
+import {Record, Records} from "./lib/Records.sol";
 import {Sig} from "./lib/Sig.sol";
 import {Typed} from "./lib/Typed.sol";
 
@@ -17,10 +18,13 @@ import {Typed} from "./lib/Typed.sol";
 /// @notice Whatever somebody signed names the deposit it is for: nobody can steer it elsewhere. And
 /// a token's deposit is what the hub's balance grew by, or there is none.
 abstract contract Deposits is HubBase {
+    using Records for Record;
+
     IPermit2 private constant PERMIT2 = IPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
     bytes32 private constant WITNESS =
         keccak256("ChannelDeposit(bytes32 channelID,bytes32 fundingID)");
-    string private constant WITNESS_REST = "ChannelDeposit witness)ChannelDeposit(bytes32 channelID,bytes32 fundingID)"
+    string private constant WITNESS_REST = "ChannelDeposit witness)"
+        "ChannelDeposit(bytes32 channelID,bytes32 fundingID)"
         "TokenPermissions(address token,uint256 amount)";
 
     function _open(bytes32 id, Deposit[] calldata deposits, Binding[] calldata payees) internal {
@@ -45,6 +49,7 @@ abstract contract Deposits is HubBase {
             Sig.checkAccount(digest, b.sig, b.participant);
         }
         _payees[fundingID] = b.payee;
+        _records[id] = _records[id].withPayees();
         emit IPerunHub.PayeeSet(id, b.participant, b.payee);
     }
 
@@ -106,7 +111,8 @@ abstract contract Deposits is HubBase {
     }
 
     function _pull3009(bytes32 nonce, Deposit calldata d, address token) private {
-        (address from, uint256 validAfter, uint256 validBefore, bytes calldata sig) = _owner(d.data);
+        (address from, uint256 validAfter, uint256 validBefore, bytes calldata sig) =
+            _owner(d.data);
         if (sig.length == 65) {
             IERC3009(token)
                 .receiveWithAuthorization(
@@ -195,7 +201,11 @@ abstract contract Deposits is HubBase {
         sig = _bytesAt(data, 96);
     }
 
-    function _permit(bytes calldata data) private pure returns (uint256 until, bytes calldata sig) {
+    function _permit(bytes calldata data)
+        private
+        pure
+        returns (uint256 until, bytes calldata sig)
+    {
         until = uint256(bytes32(data[128:160]));
         sig = _bytesAt(data, 160);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {TransientSlot} from "@openzeppelin/contracts/utils/TransientSlot.sol";
 import {HubBase} from "./HubBase.sol";
 import {IHubErrors} from "./interfaces/IHubErrors.sol";
 import {IPerunHub} from "./interfaces/IPerunHub.sol";
@@ -22,6 +23,7 @@ abstract contract Disputes is HubBase {
     using Encoding for State;
     using Encoding for StateView;
     using Records for Record;
+    using TransientSlot for *;
 
     uint256 private constant MAX_DEPTH = 4;
 
@@ -47,13 +49,16 @@ abstract contract Disputes is HubBase {
         state = node.state.read();
         _checkState(channel, state);
         bytes32 key = channel.isLedger ? state.id : state.childKey();
-        bool known = _records[key].isOf(state.hash) && _records[key].exists();
+        Record record = _records[key];
+        bool known = record.isOf(state.hash) && record.exists();
         if (!known) _checkAll(channel, Sig.eip191(state.hash), node.sigs);
         if (state.lockedCount != 0 && !(known && _skipsChildren(state, subs, next))) {
             next = _registerChildren(channel, state, subs, next, depth);
+            // Participants can sign a channel into itself: then the record is another one now.
+            record = _records[key];
         }
         if (!known) {
-            _store(key, channel, state);
+            _store(key, record, channel, state);
             emit IPerunHub.StateRegistered(state.id, state.encoded(), Calldata.joined(node.sigs));
         }
         return (next, channel, state);
@@ -118,8 +123,12 @@ abstract contract Disputes is HubBase {
 
     /// A first state opens the window; a newer one replaces it and never prolongs the window; a
     /// final one ends it.
-    function _store(bytes32 key, ChannelView memory channel, StateView memory state) private {
-        Record record = _records[key];
+    function _store(
+        bytes32 key,
+        Record record,
+        ChannelView memory channel,
+        StateView memory state
+    ) private {
         uint256 timeout = block.timestamp;
         if (record.exists()) {
             if (record.phase() != Records.DISPUTE) revert IHubErrors.WrongPhase();
@@ -131,7 +140,7 @@ abstract contract Disputes is HubBase {
             if (!channel.isLedger && channel.app != address(0)) _forced[key] = channel.duration;
         }
         if (!channel.isLedger && _childKeys[state.id] != key) _childKeys[state.id] = key;
-        _write(key, state.id, Records.make(state.hash, state.version, timeout, Records.DISPUTE));
+        _write(key, state.id, record.next(state.hash, state.version, timeout, Records.DISPUTE));
     }
 
     // Concluding.
@@ -149,6 +158,7 @@ abstract contract Disputes is HubBase {
         if (record.phase() == Records.CONCLUDED) revert IHubErrors.AlreadyConcluded();
         uint256 forced = channel.app == address(0) || root.isFinal ? 0 : channel.duration;
         if (!record.isOver(forced)) revert IHubErrors.WindowOpen();
+        channel.hasPayees = record.hasPayees();
         rows = _collectAll(root, subs);
         _write(root.id, root.id, record.concluded());
     }
@@ -178,7 +188,10 @@ abstract contract Disputes is HubBase {
         StateView memory sub = state.read();
         bytes32 key = sub.childKey();
         _concludeChild(key, sub);
-        if (_outcomes[key].length == 0) _outcomes[key] = _collectAll(sub, subs);
+        if (_outcomes[key].length != 0) return;
+        key.asBoolean().tstore(true);
+        _outcomes[key] = _collectAll(sub, subs);
+        key.asBoolean().tstore(false);
     }
 
     function _collectAll(StateView memory state, State[] calldata subs)
@@ -205,10 +218,25 @@ abstract contract Disputes is HubBase {
             bytes32 key = sub.childKey();
             _concludeChild(key, sub);
             uint256[] memory below = _outcomes[key];
-            if (below.length == 0) (next, below) = _collect(sub, subs, next);
+            if (key.asBoolean().tload()) {
+                below = _loop(sub);
+            } else if (below.length == 0) {
+                key.asBoolean().tstore(true);
+                (next, below) = _collect(sub, subs, next);
+                key.asBoolean().tstore(false);
+            }
             _addMapped(state, entry, rows, sub.columns, below);
         }
         return (next, rows);
+    }
+
+    /// A channel that is locked in itself, by way of others: its participants signed that. No state
+    /// says who gets it, so the first of them does, and nobody above has to wait.
+    function _loop(StateView memory sub) private pure returns (uint256[] memory rows) {
+        rows = new uint256[](sub.assetCount * sub.columns);
+        for (uint256 row = 0; row < sub.assetCount; ++row) {
+            rows[row * sub.columns] = sub.totals[row];
+        }
     }
 
     function _addMapped(
@@ -234,7 +262,11 @@ abstract contract Disputes is HubBase {
         _write(key, sub.id, record.concluded());
     }
 
-    function _registered(bytes32 key, StateView memory state) private view returns (Record record) {
+    function _registered(bytes32 key, StateView memory state)
+        private
+        view
+        returns (Record record)
+    {
         record = _records[key];
         if (!record.exists()) revert IHubErrors.NotRegistered();
         if (!record.isOf(state.hash)) revert IHubErrors.WrongState();
@@ -248,7 +280,9 @@ abstract contract Disputes is HubBase {
         bool skip
     ) internal returns (bool, ChannelView memory channel, StateView memory last) {
         channel = params.read();
-        if (_concluded(channel.id)) {
+        Record record = _records[channel.id];
+        channel.hasPayees = record.hasPayees();
+        if (record.phase() == Records.CONCLUDED) {
             if (skip) return (false, channel, last);
             revert IHubErrors.AlreadyConcluded();
         }
@@ -257,7 +291,7 @@ abstract contract Disputes is HubBase {
         if (!last.isFinal) revert IHubErrors.NotFinal();
         _checkState(channel, last);
         _checkAll(channel, Sig.eip191(last.hash), sigs);
-        Record record = Records.make(last.hash, last.version, block.timestamp, Records.CONCLUDED);
+        record = record.next(last.hash, last.version, block.timestamp, Records.CONCLUDED);
         _write(last.id, last.id, record);
         if (_isForeign(last)) {
             emit IPerunHub.StateRegistered(last.id, last.encoded(), Calldata.joined(sigs));

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {
+    ReentrancyGuardTransient
+} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {IAdjudicator} from "./interfaces/IAdjudicator.sol";
 import {IAssetHolder} from "./interfaces/IAssetHolder.sol";
 import {IHubErrors} from "./interfaces/IHubErrors.sol";
 import {IPerunHub} from "./interfaces/IPerunHub.sol";
+import {Calldata} from "./lib/Calldata.sol";
 import {ChannelView, Encoding, StateView} from "./lib/Encoding.sol";
 import {Pay} from "./lib/Pay.sol";
 import {Record, Records} from "./lib/Records.sol";
@@ -61,7 +65,7 @@ abstract contract HubBase is ReentrancyGuardTransient {
     {
         if (sigs.length != channel.count) revert IHubErrors.SignatureCount();
         for (uint256 i = 0; i < sigs.length; ++i) {
-            Sig.checkKey(digest, sigs[i], channel.party(i));
+            Sig.checkKey(digest, Calldata.item(sigs, i), channel.party(i));
         }
     }
 
@@ -71,19 +75,28 @@ abstract contract HubBase is ReentrancyGuardTransient {
     }
 
     function _fundingID(bytes32 id, address participant) internal pure returns (bytes32) {
-        return keccak256(abi.encode(id, participant));
+        return Hashes.efficientKeccak256(id, bytes32(uint256(uint160(participant))));
     }
 
     // Money.
 
     function _deposited(address holder, bytes32 fundingID, uint256 amount) internal {
-        uint256 sum = _held[holder][fundingID] + amount;
-        if (sum >> 128 != 0) revert IHubErrors.Amount();
-        _held[holder][fundingID] = sum;
+        _add(holder, fundingID, amount);
         if (holder == address(this)) {
             emit IAssetHolder.Deposited(fundingID, amount);
         } else {
             emit IPerunHub.TokenDeposited(holder, fundingID, amount);
+        }
+    }
+
+    /// All that is held for one name stays below 2^128, so that no sum can overflow.
+    function _add(address holder, bytes32 fundingID, uint256 amount) internal {
+        uint256 before = _held[holder][fundingID];
+        unchecked {
+            // A wrap-around would need an amount of more than 128 bits.
+            uint256 sum = before + amount;
+            if ((amount | sum) >> 128 != 0) revert IHubErrors.Amount();
+            _held[holder][fundingID] = sum;
         }
     }
 

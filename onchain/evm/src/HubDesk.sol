@@ -72,12 +72,13 @@ contract HubDesk is Deposits {
         if (from.id != channel.id) revert IHubErrors.ChannelId();
         _checkState(channel, to);
         bytes32 key = channel.isLedger ? channel.id : from.childKey();
-        _checkStepTime(_records[key], from);
+        Record record = _records[key];
+        _checkStepTime(record, from);
         Sig.checkKey(Sig.eip191(to.hash), sig, channel.party(actorIdx));
         _checkStep(from, to);
         IApp(channel.app).validTransition(params, stateOld, state, actorIdx);
         uint256 timeout = block.timestamp + (to.isFinal ? 0 : channel.duration);
-        _write(key, to.id, Records.make(to.hash, to.version, timeout, Records.FORCED));
+        _write(key, to.id, record.next(to.hash, to.version, timeout, Records.FORCED));
         if (!channel.isLedger && _childKeys[to.id] != key) _childKeys[to.id] = key;
         emit IPerunHub.StateProgressed(to.id, actorIdx, to.encoded(), sig);
     }
@@ -240,7 +241,7 @@ contract HubDesk is Deposits {
         if (record.phase() == Records.CONCLUDED) revert IHubErrors.AlreadyConcluded();
         bytes32 digest = Typed.spend(channel.id, moves, deadline);
         _checkAll(channel, digest, sigs);
-        record = Records.make(
+        record = record.next(
             record.fingerprint(), record.version(), block.timestamp, Records.CONCLUDED
         );
         _write(channel.id, channel.id, record);
@@ -301,7 +302,7 @@ contract HubDesk is Deposits {
         uint256 left
     ) private {
         uint256[] memory back = new uint256[](channel.count);
-        Settlement.addInProportion(back, taken, sum, left);
+        Settlement.addInProportion(back, 0, taken, sum, left);
         for (uint256 k = 0; k < channel.count; ++k) {
             if (back[k] != 0) _held[holder][_fundingID(channel.id, channel.party(k))] += back[k];
         }
@@ -325,7 +326,9 @@ contract HubDesk is Deposits {
         _pay(w.holder, msg.sender, w.fee);
     }
 
-    function _payCredit(address account, address holder, address receiver, uint256 amount) private {
+    function _payCredit(address account, address holder, address receiver, uint256 amount)
+        private
+    {
         uint256 waiting = _credit[account][holder];
         if (waiting < amount) revert IHubErrors.Insufficient();
         _credit[account][holder] = waiting - amount;

@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {AssetFacade} from "./AssetFacade.sol";
 import {Disputes} from "./Disputes.sol";
 import {HubDesk} from "./HubDesk.sol";
+import {IAssetHolder} from "./interfaces/IAssetHolder.sol";
 import {IHubErrors} from "./interfaces/IHubErrors.sol";
 import {Params, SignedState, State, WithdrawalAuth} from "./interfaces/Types.sol";
 import {ChannelView, Encoding, StateView} from "./lib/Encoding.sol";
@@ -26,25 +27,26 @@ contract PerunHub is Disputes {
         DESK = address(new HubDesk(address(new AssetFacade())));
     }
 
-    // Disputes.
+    // Disputes. What calls nobody need not keep others out while it runs: it only may not be
+    // called from within a function that does (`nonReentrantView`).
 
     function register(SignedState calldata channel, SignedState[] calldata subChannels)
         external
-        nonReentrant
+        nonReentrantView
     {
         _register(channel, subChannels, true);
     }
 
     function registerSub(SignedState calldata channel, SignedState[] calldata subChannels)
         external
-        nonReentrant
+        nonReentrantView
     {
         _register(channel, subChannels, false);
     }
 
     function conclude(Params calldata params, State calldata state, State[] calldata subStates)
         external
-        nonReentrant
+        nonReentrantView
     {
         _conclude(params, state, subStates, false);
     }
@@ -62,7 +64,7 @@ contract PerunHub is Disputes {
         State calldata state,
         State[] calldata subStates,
         bytes32 preimage
-    ) external nonReentrant {
+    ) external nonReentrantView {
         _concludeClaiming(params, state, subStates, preimage, false);
     }
 
@@ -75,13 +77,16 @@ contract PerunHub is Disputes {
         _concludeClaiming(params, state, subStates, preimage, true);
     }
 
-    function concludeSub(State calldata state, State[] calldata subStates) external nonReentrant {
+    function concludeSub(State calldata state, State[] calldata subStates)
+        external
+        nonReentrantView
+    {
         _concludeSub(state, subStates);
     }
 
     function concludeFinal(Params calldata params, State calldata state, bytes[] calldata sigs)
         external
-        nonReentrant
+        nonReentrantView
     {
         _close(params, state, sigs, false, false);
     }
@@ -107,14 +112,16 @@ contract PerunHub is Disputes {
     {
         Record record = _records[id];
         if (!record.exists()) record = _records[_childKeys[id]];
-        return (record.timeout(), 0, record.version(), record.phase(), record.fingerprint(), false);
+        return
+            (record.timeout(), 0, record.version(), record.phase(), record.fingerprint(), false);
     }
 
     // The coin's asset holder.
 
-    function deposit(bytes32 fundingID, uint256 amount) external payable nonReentrant {
+    function deposit(bytes32 fundingID, uint256 amount) external payable nonReentrantView {
         if (msg.value != amount) revert IHubErrors.CoinAmount();
-        _deposited(address(this), fundingID, amount);
+        _add(address(this), fundingID, amount);
+        emit IAssetHolder.Deposited(fundingID, amount);
     }
 
     function withdraw(WithdrawalAuth calldata authorization, bytes calldata signature)
@@ -203,8 +210,8 @@ contract PerunHub is Disputes {
         if (closes) _settle(channel, last, last.balances(), pays);
     }
 
-    /// Gives every asset of this chain to whom it belongs. All of it is in storage before the first
-    /// payment leaves.
+    /// Gives every asset of this chain to whom it belongs: `rows` become what is paid. All of it is
+    /// in storage before the first payment leaves.
     function _settle(
         ChannelView memory channel,
         StateView memory state,
@@ -213,45 +220,60 @@ contract PerunHub is Disputes {
     ) private {
         uint256 count = channel.count;
         bytes32[] memory ids = new bytes32[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            ids[i] = _fundingID(channel.id, channel.party(i));
-        }
-        uint256[][] memory due = new uint256[][](state.assetCount);
-        for (uint256 row = 0; row < state.assetCount; ++row) {
-            address holder = state.native(row);
-            if (holder != address(0)) due[row] = _settleAsset(holder, ids, rows, row, pays);
-        }
-        if (!pays) return;
-        for (uint256 i = 0; i < count; ++i) {
-            address payee = _payees[ids[i]];
-            if (payee == address(0)) payee = channel.party(i);
-            for (uint256 row = 0; row < state.assetCount; ++row) {
-                if (due[row].length == 0 || due[row][i] == 0) continue;
+        address[] memory holders = new address[](state.assetCount);
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                ids[i] = _fundingID(channel.id, channel.party(i));
+            }
+            for (uint256 row = 0; row < holders.length; ++row) {
                 address holder = state.native(row);
-                _withdrawn(holder, ids[i], due[row][i], payee);
-                _push(holder, payee, due[row][i]);
+                if (holder == address(0)) continue;
+                holders[row] = holder;
+                _settleAsset(_held[holder], ids, rows, row * count, pays);
+            }
+        }
+        if (pays) _payAll(channel, ids, holders, rows);
+    }
+
+    function _payAll(
+        ChannelView memory channel,
+        bytes32[] memory ids,
+        address[] memory holders,
+        uint256[] memory rows
+    ) private {
+        for (uint256 i = 0; i < ids.length; ++i) {
+            address payee = channel.hasPayees ? _payees[ids[i]] : address(0);
+            if (payee == address(0)) payee = channel.party(i);
+            for (uint256 row = 0; row < holders.length; ++row) {
+                uint256 amount = rows[row * ids.length + i];
+                if (amount == 0 || holders[row] == address(0)) continue;
+                _withdrawn(holders[row], ids[i], amount, payee);
+                _push(holders[row], payee, amount);
             }
         }
     }
 
+    /// Sums cannot overflow: every amount is below 2^128, and there are at most 16.
     function _settleAsset(
-        address holder,
+        mapping(bytes32 => uint256) storage book,
         bytes32[] memory ids,
         uint256[] memory rows,
-        uint256 row,
+        uint256 first,
         bool pays
-    ) private returns (uint256[] memory due) {
-        mapping(bytes32 => uint256) storage book = _held[holder];
-        uint256[] memory before = new uint256[](ids.length);
-        due = new uint256[](ids.length);
-        for (uint256 i = 0; i < ids.length; ++i) {
-            before[i] = book[ids[i]];
-            due[i] = rows[row * ids.length + i];
-        }
-        due = Settlement.payments(before, due);
-        for (uint256 i = 0; i < ids.length; ++i) {
-            uint256 rest = pays ? 0 : due[i];
-            if (rest != before[i]) book[ids[i]] = rest;
+    ) private {
+        uint256[] memory deposits = new uint256[](ids.length);
+        unchecked {
+            uint256 difference;
+            for (uint256 i = 0; i < ids.length; ++i) {
+                uint256 deposited = book[ids[i]];
+                deposits[i] = deposited;
+                difference += deposited - rows[first + i];
+            }
+            if (difference != 0) Settlement.pay(deposits, rows, first);
+            for (uint256 i = 0; i < ids.length; ++i) {
+                uint256 rest = pays ? 0 : rows[first + i];
+                if (rest != deposits[i]) book[ids[i]] = rest;
+            }
         }
     }
 

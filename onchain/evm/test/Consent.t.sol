@@ -12,7 +12,8 @@ contract ConsentTest is PerunTest {
         view
         returns (bytes32)
     {
-        bytes32 move = keccak256("Move(address holder,address to,bytes32 fundingID,uint256 amount)");
+        bytes32 move =
+            keccak256("Move(address holder,address to,bytes32 fundingID,uint256 amount)");
         bytes32 kind = keccak256(
             "ConsentSpend(bytes32 channelID,Move[] moves,uint256 deadline)Move(address holder,address to,bytes32 fundingID,uint256 amount)"
         );

@@ -288,7 +288,8 @@ contract DepositsTest is PerunTest {
         bytes32 kind = keccak256(
             "PayeeBinding(bytes32 channelID,address participant,address payee,uint256 deadline)"
         );
-        bytes32 digest = typed(keccak256(abi.encode(kind, idOf(p), who(0), payee, block.timestamp)));
+        bytes32 digest =
+            typed(keccak256(abi.encode(kind, idOf(p), who(0), payee, block.timestamp)));
         return Binding(who(0), payee, block.timestamp, sign(signer, digest));
     }
 
@@ -311,6 +312,29 @@ contract DepositsTest is PerunTest {
         hub.closeAndPay(p, s, signAll(p, s));
         vm.assertEq(address(0xB0B).balance, 3);
         vm.assertEq(address(0xCAFE).balance, 2);
+    }
+
+    /// Bound at any time before, and it outlives every change of the record.
+    function testAPayeeOutlivesADispute() public {
+        Params memory p = newParams(2);
+        fund(p, coin, 10, 20);
+        hub.bindPayee(idOf(p), binding(p, 0, address(0xB0B)));
+        (uint64 timeout,,,,,) = hub.disputes(idOf(p));
+        vm.assertEq(timeout, 0, "a payee is no dispute");
+        State memory s = newState(p, 1, coin, list(30, 0));
+        refuses(IHubErrors.NotRegistered.selector);
+        hub.conclude(p, s, none());
+        register(p, s);
+        (timeout,,,,,) = hub.disputes(idOf(p));
+        vm.assertEq(timeout, block.timestamp + DURATION);
+        s = newState(p, 2, coin, list(12, 18));
+        register(p, s);
+        vm.prank(who(1));
+        hub.bindPayee(idOf(p), Binding(who(1), address(0xCAFE), 0, ""));
+        vm.warp(timeout);
+        hub.concludeAndPay(p, s, none());
+        vm.assertEq(address(0xB0B).balance, 12);
+        vm.assertEq(address(0xCAFE).balance, 18);
     }
 
     // Credits.
@@ -365,8 +389,9 @@ contract DepositsTest is PerunTest {
         hub.open(idOf(p), d, noPayees);
         vm.assertEq(hub.holdings(fid(p, 1)), 12);
         d = one(p, 0, coin, 8, Source.IntentCredit);
-        d[0].data =
-            abi.encode(who(0), uint256(7), block.timestamp, intent(p, 0, d[0], 7, block.timestamp));
+        d[0].data = abi.encode(
+            who(0), uint256(7), block.timestamp, intent(p, 0, d[0], 7, block.timestamp)
+        );
         hub.open(idOf(p), d, noPayees);
         vm.assertEq(hub.holdings(fid(p, 0)), 8);
         vm.assertEq(hub.credit(who(0), coin), 0);

@@ -194,9 +194,13 @@ contract DisputesTest is PerunTest {
         hub.progress(p, from, to, actor, actorSig(to, actor));
     }
 
-    function badStep(Params memory p, State memory from, State memory to, uint256 actor, bytes4 why)
-        private
-    {
+    function badStep(
+        Params memory p,
+        State memory from,
+        State memory to,
+        uint256 actor,
+        bytes4 why
+    ) private {
         bytes memory sig = actorSig(to, actor);
         refuses(why);
         hub.progress(p, from, to, actor, sig);

@@ -47,7 +47,9 @@ contract EncodingTest is PerunTest {
         s = newState(p, uint64(draw(0, 2 ** 48 - 1)), coin, amounts(columns));
         uint256 count = draw(0, 3);
         for (uint256 k = 0; k < count; ++k) {
-            addAsset(s, draw(0, 2 ** 64), address(uint160(draw(0, 2 ** 160 - 1))), amounts(columns));
+            addAsset(
+                s, draw(0, 2 ** 64), address(uint160(draw(0, 2 ** 160 - 1))), amounts(columns)
+            );
             s.outcome.assets[k].ccHolder = blob(128);
         }
         s.outcome.locked = new SubAlloc[](draw(0, 3));
@@ -88,7 +90,8 @@ contract EncodingTest is PerunTest {
     function testFuzzStatesAgree(uint256 seed_) public {
         seed = seed_;
         State memory s = someState();
-        (StateView memory v, uint256[] memory balances, bytes memory encoded) = harness.readState(s);
+        (StateView memory v, uint256[] memory balances, bytes memory encoded) =
+            harness.readState(s);
         vm.assertEq(encoded, abi.encode(s));
         vm.assertEq(v.hash, keccak256(encoded));
         vm.assertEq(v.hash, hub.hashState(s));

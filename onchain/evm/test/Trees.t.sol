@@ -274,4 +274,33 @@ contract TreesTest is PerunTest {
         hub.concludeAndPay(root(), s, given);
         vm.assertEq(who(2).balance, 30 + 10);
     }
+
+    /// Two of three parties sign two channels into each other; the third must still get its money.
+    function testALoopHoldsNobodyUp() public {
+        Params memory c = newParams(2);
+        Params memory d = newParams(2);
+        (c.ledgerChannel, d.ledgerChannel) = (false, false);
+        State memory inner = newState(c, 1, coin, list(10, 0));
+        State memory middle = newState(d, 1, coin, list(0, 0));
+        lock(middle, inner, map(1, 0));
+        middle.outcome.locked[0].indexMap = map(0, 1);
+        State memory outer = newState(c, 2, coin, list(0, 0));
+        lock(outer, middle, map(0, 1));
+        Params memory p = newParams(3);
+        put(p, 0, coin, 30);
+        State memory s = newState(p, 1, coin, list(0, 0, 20));
+        lock(s, outer, map(0, 1));
+        SignedState[] memory subs = new SignedState[](3);
+        (subs[0], subs[1], subs[2]) = (signed(c, outer), signed(d, middle), signed(c, inner));
+        hub.register(signed(p, s), subs);
+        vm.warp(block.timestamp + DURATION);
+        State[] memory given = new State[](3);
+        (given[0], given[1], given[2]) = (outer, middle, inner);
+        refuses(IHubErrors.WrongState.selector);
+        hub.conclude(p, s, given);
+        given[2] = outer;
+        hub.concludeAndPay(p, s, given);
+        vm.assertEq(who(2).balance, 20);
+        vm.assertEq(who(0).balance, 10);
+    }
 }

@@ -56,7 +56,8 @@ contract VectorsTest is PerunTest {
         uint256 row = 0;
         uint256 checked = 0;
         for (; vm.keyExistsJson(json, at("states", row, "abi")); ++row) {
-            State memory s = abi.decode(vm.parseJsonBytes(json, at("states", row, "abi")), (State));
+            State memory s =
+                abi.decode(vm.parseJsonBytes(json, at("states", row, "abi")), (State));
             bytes32 hash = b32(at("states", row, "hash"));
             vm.assertEq(hub.hashState(s), hash);
             // The hub keeps 48 bits of a version.

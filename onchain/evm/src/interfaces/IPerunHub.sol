@@ -72,7 +72,8 @@ interface IPerunHub is IAdjudicator, IAssetHolder, IHubErrors {
 
     /// @notice Registers a channel that is not a ledger channel, with what is locked in it, so that
     /// a large tree can be registered from below in several transactions.
-    function registerSub(SignedState calldata channel, SignedState[] calldata subChannels) external;
+    function registerSub(SignedState calldata channel, SignedState[] calldata subChannels)
+        external;
 
     /// @notice Concludes a registered sub-channel whose windows and those of all channels below are
     /// over, and keeps its outcome: later it stands for its whole subtree, so that a large tree can
@@ -128,7 +129,8 @@ interface IPerunHub is IAdjudicator, IAssetHolder, IHubErrors {
     function withdrawCredit(address holder, address receiver, uint256 amount) external;
 
     /// @notice Pays an account's credit to the receiver that it signed for.
-    function withdrawCreditFor(CreditWithdrawal calldata authorization, bytes calldata sig) external;
+    function withdrawCreditFor(CreditWithdrawal calldata authorization, bytes calldata sig)
+        external;
 
     // Open and change.
 

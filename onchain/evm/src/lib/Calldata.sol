@@ -49,6 +49,20 @@ library Calldata {
         }
     }
 
+    /// @notice One of a list of byte strings; `index` is below the list's length. It may claim to
+    /// stand anywhere: it is only good as evidence that is checked, as a signature is.
+    function item(bytes[] calldata list, uint256 index)
+        internal
+        pure
+        returns (bytes calldata part)
+    {
+        assembly ("memory-safe") {
+            let position := add(list.offset, calldataload(add(list.offset, shl(5, index))))
+            part.offset := add(position, 0x20)
+            part.length := calldataload(position)
+        }
+    }
+
     /// @notice Signatures, each of 65 bytes, one after the other.
     function joined(bytes[] calldata parts) internal pure returns (bytes memory out) {
         uint256 count = parts.length;
@@ -63,7 +77,7 @@ library Calldata {
             mstore(0x40, and(add(add(next, size), 0x1f), not(0x1f)))
         }
         for (uint256 i = 0; i < count; ++i) {
-            bytes calldata part = parts[i];
+            bytes calldata part = item(parts, i);
             assembly ("memory-safe") {
                 calldatacopy(next, part.offset, 65)
                 next := add(next, 65)

@@ -15,6 +15,8 @@ struct ChannelView {
     address app;
     bool isLedger;
     bool isVirtual;
+    /// whether a participant bound a payee, once the record was read
+    bool hasPayees;
 }
 
 /// @notice A checked state, and where its parts stand in the call.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-/// @notice A dispute in one word: 168 bits of the state's hash, version 48, timeout 38, phase 2.
-/// Zero: nothing is recorded.
+/// @notice A dispute in one word: 168 bits of the state's hash, version 48, timeout 37, whether any
+/// participant bound a payee 1, phase 2.
 type Record is uint256;
 
 /// @title What is written in a record.
@@ -11,18 +11,34 @@ library Records {
     uint256 internal constant FORCED = 1;
     uint256 internal constant CONCLUDED = 2;
 
-    /// @notice A record. `number` is the version, 48 bits; `end` the timeout, 38.
-    function make(bytes32 hash, uint256 number, uint256 end, uint256 stage)
+    uint256 private constant PAYEES = 4;
+
+    /// @notice A record that follows `old`. `number` is the version, 48 bits; `end` the timeout,
+    /// 37 bits.
+    function next(Record old, bytes32 hash, uint256 number, uint256 end, uint256 stage)
         internal
         pure
         returns (Record)
     {
-        return Record.wrap(uint256(hash) >> 88 << 88 | number << 40 | end << 2 | stage);
+        return Record.wrap(
+            uint256(hash) >> 88 << 88 | number << 40 | end << 3 | Record.unwrap(old) & PAYEES
+                | stage
+        );
     }
 
-    /// @notice Whether anything is recorded.
+    /// @notice Whether a state is recorded.
     function exists(Record record) internal pure returns (bool) {
-        return Record.unwrap(record) != 0;
+        return Record.unwrap(record) & ~PAYEES != 0;
+    }
+
+    /// @notice The same record, and that a participant bound a payee.
+    function withPayees(Record record) internal pure returns (Record) {
+        return Record.wrap(Record.unwrap(record) | PAYEES);
+    }
+
+    /// @notice Whether a participant bound a payee.
+    function hasPayees(Record record) internal pure returns (bool) {
+        return Record.unwrap(record) & PAYEES != 0;
     }
 
     /// @notice Whether it is of this state.
@@ -42,7 +58,7 @@ library Records {
 
     /// @notice When the window is over.
     function timeout(Record record) internal pure returns (uint64) {
-        return uint64(uint40(Record.unwrap(record)) >> 2);
+        return uint64(uint40(Record.unwrap(record)) >> 3);
     }
 
     /// @notice Dispute, forced or concluded.

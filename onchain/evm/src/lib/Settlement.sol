@@ -3,25 +3,31 @@ pragma solidity 0.8.30;
 
 /// @title Who gets what of one asset.
 library Settlement {
-    /// @notice Turns an outcome into payments out of what is held. Enough is held: the outcome, and
-    /// a surplus back to the depositors in proportion. Not enough: everybody's deposit back.
-    /// Either way exactly what is held is paid.
-    function payments(uint256[] memory deposits, uint256[] memory outcome)
+    /// @notice Turns the outcome of one asset, `outcome` from `first` on, into payments out of the
+    /// deposits. Enough is held: the outcome, and a surplus back to the depositors in proportion.
+    /// Not enough: everybody's deposit back. Either way exactly what is held is paid.
+    function pay(uint256[] memory deposits, uint256[] memory outcome, uint256 first)
         internal
         pure
-        returns (uint256[] memory)
     {
-        uint256 sum = total(deposits);
-        uint256 owed = total(outcome);
-        if (sum < owed) return deposits;
-        if (sum > owed) addInProportion(outcome, deposits, sum, sum - owed);
-        return outcome;
+        uint256 held = total(deposits);
+        uint256 owed;
+        for (uint256 i = 0; i < deposits.length; ++i) {
+            owed += outcome[first + i];
+        }
+        if (held > owed) addInProportion(outcome, first, deposits, held, held - owed);
+        if (held >= owed) return;
+        for (uint256 i = 0; i < deposits.length; ++i) {
+            outcome[first + i] = deposits[i];
+        }
     }
 
-    /// @notice Adds `amount` to `shares` in proportion to `weights`, whose sum is not zero; what
-    /// does not divide goes to the last who has any weight. Weights are below 2^128.
+    /// @notice Adds `amount` to the shares from `first` on, in proportion to `weights`, whose sum
+    /// is not zero; what does not divide goes to the last who has any weight. Weights and amount
+    /// are below 2^128.
     function addInProportion(
         uint256[] memory shares,
+        uint256 first,
         uint256[] memory weights,
         uint256 sum,
         uint256 amount
@@ -31,11 +37,11 @@ library Settlement {
         for (uint256 i = 0; i < weights.length; ++i) {
             if (weights[i] == 0) continue;
             uint256 part = amount * weights[i] / sum;
-            shares[i] += part;
+            shares[first + i] += part;
             left -= part;
             last = i;
         }
-        shares[last] += left;
+        shares[first + last] += left;
     }
 
     /// @notice The sum.

@@ -55,7 +55,10 @@ library Swap {
     }
 
     /// @notice Moves all legs on this chain, if this is the preimage of the lock.
-    function claim(StateView memory state, uint256[] memory rows, bytes32 preimage) internal view {
+    function claim(StateView memory state, uint256[] memory rows, bytes32 preimage)
+        internal
+        view
+    {
         if (sha256(abi.encode(preimage)) != bytes32((state.data + 1).at())) {
             revert IHubErrors.WrongPreimage();
         }

@@ -34,7 +34,9 @@ library Typed {
 
     function domain() internal view returns (bytes32) {
         return keccak256(
-            abi.encode(DOMAIN, keccak256("Perun Hub"), keccak256("1"), block.chainid, address(this))
+            abi.encode(
+                DOMAIN, keccak256("Perun Hub"), keccak256("1"), block.chainid, address(this)
+            )
         );
     }
 

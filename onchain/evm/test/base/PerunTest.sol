@@ -111,7 +111,10 @@ abstract contract PerunTest {
         uint256 count = s.outcome.assets.length;
         Allocation memory old = s.outcome;
         s.outcome = Allocation(
-            new Asset[](count + 1), new uint256[](count + 1), new uint256[][](count + 1), old.locked
+            new Asset[](count + 1),
+            new uint256[](count + 1),
+            new uint256[][](count + 1),
+            old.locked
         );
         for (uint256 i = 0; i < count; ++i) {
             s.outcome.assets[i] = old.assets[i];

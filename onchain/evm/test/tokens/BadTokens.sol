@@ -33,7 +33,9 @@ contract BadToken is TestToken {
             }
         }
         super._update(from, to, amount);
-        if (fee != 0 && from != address(0) && to != address(0)) super._update(to, address(1), fee);
+        if (fee != 0 && from != address(0) && to != address(0)) {
+            super._update(to, address(1), fee);
+        }
     }
 }
 

@@ -46,11 +46,11 @@ impl Rules {
             .with_chain_id(self.chain_id)
     }
 
-    /// For questions: what a node leaves out when nothing is signed and nobody pays.
-    fn relaxed(self) -> CfgEnv {
+    /// For questions: what a node leaves out when nothing is signed and, if so, nobody pays.
+    fn relaxed(self, free: bool) -> CfgEnv {
         let mut cfg = self.cfg();
         cfg.disable_nonce_check = true;
-        cfg.disable_base_fee = true;
+        cfg.disable_base_fee = free;
         cfg.disable_block_gas_limit = true;
         cfg.disable_eip3607 = true;
         cfg.tx_chain_id_check = false;
@@ -77,14 +77,14 @@ impl Rules {
         gas: u64,
     ) -> Result<ExecutionResult, Refusal> {
         let tx = request_env(self, view, request, gas.min(self.call_gas_max))?;
-        let caller = tx.caller;
+        let (caller, free) = (tx.caller, tx.gas_price == 0);
         let mut block = block_env(header);
-        if tx.gas_price == 0 {
+        if free {
             // Who pays nothing also sees a base fee of nothing, or contracts that subtract it from
             // the price would fail.
             block.basefee = 0;
         }
-        match execute(self.relaxed(), block, view, tx) {
+        match execute(self.relaxed(free), block, view, tx) {
             Ok(done) => Ok(done.result),
             Err(EVMError::Transaction(invalid)) => {
                 Err(Refusal::refused(invalid_text(&caller, &invalid)))
@@ -224,6 +224,9 @@ fn invalid_text(caller: &Address, invalid: &InvalidTransaction) -> String {
         InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => {
             let what = "insufficient gas for floor data gas cost";
             format!("{what}: have {gas_limit}, want {gas_floor}")
+        }
+        InvalidTransaction::GasPriceLessThanBasefee => {
+            format!("max fee per gas less than block base fee: address {caller}")
         }
         InvalidTransaction::PriorityFeeGreaterThanMaxFee => {
             "max priority fee per gas higher than max fee per gas".to_owned()

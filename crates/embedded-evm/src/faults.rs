@@ -93,6 +93,9 @@ impl Faults {
     }
 
     fn add(&self, method: Option<&str>, fault: Fault, times: Option<u32>) {
+        if times == Some(0) {
+            return;
+        }
         let method = method.map(str::to_owned);
         self.plan().rules.push(Rule { method, fault, times });
     }
@@ -136,11 +139,11 @@ impl Plan {
     fn fault(&mut self, method: &str) -> Option<Fault> {
         *self.calls.entry(method.to_owned()).or_default() += 1;
         let fits = |rule: &Rule| rule.method.as_deref().is_none_or(|name| name == method);
-        let at = self.rules.iter().position(|rule| fits(rule) && rule.times != Some(0))?;
+        let at = self.rules.iter().position(fits)?;
         let rule = self.rules.get_mut(at)?;
         let fault = rule.fault.clone();
         if let Some(times) = &mut rule.times {
-            *times -= 1;
+            *times = times.saturating_sub(1);
             if *times == 0 {
                 self.rules.remove(at);
             }

@@ -1,6 +1,7 @@
 //! The chain's insides: blocks, pool, clock and snapshots, and the steps that change them.
 //!
-//! The invariant: every method is one step that either happens or is refused and changes nothing.
+//! The invariant: every method is one step that either happens or is refused and changes nothing;
+//! mining many blocks is as many steps.
 
 use crate::assembly::{Assembled, assemble};
 use crate::chain::Dropped;

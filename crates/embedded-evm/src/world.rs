@@ -107,9 +107,6 @@ impl World {
                 continue;
             }
             let mut account = self.account(&address).cloned().unwrap_or_default();
-            if change.is_created() {
-                account = Account::default();
-            }
             account.balance = change.info.balance;
             account.nonce = change.info.nonce;
             account.code_hash = change.info.code_hash;

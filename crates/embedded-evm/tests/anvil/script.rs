@@ -296,7 +296,7 @@ fn snapshots_and_bad_questions_are_answered_the_same() {
     }
     let missing = json!([word(1)]);
     pair.same("eth_getTransactionByHash", missing.clone());
-    pair.same("eth_getTransactionReceipt", missing.clone());
+    pair.same("eth_getTransactionReceipt", missing);
     pair.same("eth_getBlockByHash", json!([word(1), false]));
     pair.same("eth_getBlockByNumber", json!(["0x77", false]));
 }

@@ -79,6 +79,20 @@ fn an_account_that_lent_its_name_has_one_transaction_in_the_pool() {
 }
 
 #[test]
+fn what_waited_before_the_name_was_lent_counts() {
+    let chain = dev_chain();
+    let store = contract(&chain, STORE);
+    let owner = signer(3);
+    let mut waiting = call(&chain, &owner, store.into(), U256::ZERO, Bytes::new(), 50_000).unwrap();
+    waiting.nonce = 5;
+    chain.send_raw(&signed(&owner, waiting)).unwrap();
+    delegate(&chain, 3, store);
+    chain.mine(1).unwrap();
+    let message = transfer(&chain, &owner, Address::ZERO, U256::from(1)).unwrap_err().message;
+    assert_eq!(message, "in-flight transaction limit reached for delegated accounts");
+}
+
+#[test]
 fn a_set_code_transaction_without_authorizations_is_refused() {
     let chain = dev_chain();
     let plain = call(&chain, &signer(0), TxKind::Create, U256::ZERO, Bytes::new(), 0).unwrap();
@@ -120,6 +134,9 @@ fn blocks_are_what_their_roots_and_hashes_say() {
         head.header.logs_bloom,
         consensus.iter().fold(Bloom::ZERO, |sum, it| sum | *it.logs_bloom())
     );
+    let places: Vec<_> =
+        receipts.iter().flat_map(|it| it.inner.logs()).map(|log| log.log_index).collect();
+    assert_eq!(places, [Some(0), Some(1), Some(2)]);
     let used: u64 = receipts.iter().map(|it| it.gas_used).sum();
     assert_eq!(used, head.header.gas_used);
     for (index, tx) in block.transactions.txns().enumerate() {

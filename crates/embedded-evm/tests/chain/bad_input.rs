@@ -2,6 +2,10 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::sync::LazyLock;
+
+/// Making the keys of a new chain takes most of a case's time.
+static FRESH: LazyLock<Chain> = LazyLock::new(dev_chain);
 
 const METHODS: [&str; 29] = [
     "eth_chainId",
@@ -180,7 +184,7 @@ proptest! {
     ) {
         // Many blocks take long and are tested elsewhere.
         prop_assume!(!method.ends_with("_mine") || params.len() != 1);
-        let chain = dev_chain();
+        let chain = FRESH.fork();
         let _ = chain.request(method, Value::from(params));
         chain.mine_at(chain.head().timestamp + 1).ok();
         prop_assert!(chain.request("eth_blockNumber", Value::Null).is_ok());
@@ -190,7 +194,7 @@ proptest! {
     fn no_bytes_are_taken_for_a_transaction(
         kind in 0_u8..8, bytes in prop::collection::vec(any::<u8>(), 0..200)
     ) {
-        let chain = dev_chain();
+        let chain = FRESH.fork();
         prop_assert!(chain.send_raw(&bytes).is_err());
         prop_assert!(chain.send_raw(&[&[kind], &bytes[..]].concat()).is_err());
     }

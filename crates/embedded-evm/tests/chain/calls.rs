@@ -128,9 +128,21 @@ fn a_payment_is_estimated_at_what_it_costs() {
     let poor = json!({ "from": to, "to": from, "value": "0x5", "maxFeePerGas": "0x1" });
     let message = estimate(poor).unwrap_err().message;
     assert_eq!(message, "insufficient funds for transfer");
-    chain.set_balance(to, U256::from(20_000));
-    let little = json!({ "from": to, "to": from, "gasPrice": "0x1" });
-    assert!(estimate(little).is_err(), "the sender can pay for 20000 gas only");
+    let cheap = json!({ "from": from, "to": to, "maxFeePerGas": "0x1" });
+    let message = estimate(cheap).unwrap_err().message;
+    assert!(message.starts_with("max fee per gas less than block base fee"), "{message}");
+    let price = 2_000_000_000_u64;
+    let price_hex = format!("{price:#x}");
+    let little = json!({ "from": to, "to": from, "gasPrice": price_hex });
+    chain.set_balance(to, U256::from(price) * U256::from(20_999));
+    assert!(estimate(little.clone()).is_err(), "the sender can pay for 20999 gas only");
+    chain.set_balance(to, U256::from(price) * U256::from(21_000));
+    assert_eq!(estimate(little).unwrap(), "0x5208");
+    // Not a whole block's gas has to be paid for, only what is needed.
+    let store = contract(&chain, STORE);
+    chain.set_balance(to, U256::from(price) * U256::from(50_000));
+    let request = json!({ "from": to, "to": store, "input": word(1), "gasPrice": price_hex });
+    assert!((43_000..50_000).contains(&number(&estimate(request).unwrap())));
 }
 
 #[test]

@@ -85,7 +85,10 @@ fn wide_questions_are_refused() {
     let limits = Limits { log_blocks: 4, log_results: 3, ..Limits::default() };
     let (chain, one, _) = scene(Options { limits, ..Options::dev() });
     let code = |filter: Value| refusal(&chain, "eth_getLogs", json!([filter])).code;
-    assert_eq!(code(json!({ "fromBlock": "0x1", "toBlock": "0x5" })), Refusal::LIMIT);
+    let wide = json!([{ "fromBlock": "0x1", "toBlock": "0x5", "address": Address::ZERO }]);
+    let wide = refusal(&chain, "eth_getLogs", wide);
+    assert_eq!(wide.code, Refusal::LIMIT);
+    assert_eq!(wide.message, "block range is too large: 4 blocks at most");
     assert_eq!(code(json!({ "fromBlock": "0x2", "toBlock": "0x5" })), Refusal::LIMIT);
     let three = json!({ "fromBlock": "0x2", "toBlock": "0x5", "address": one });
     assert_eq!(found(&chain, three).len(), 3);

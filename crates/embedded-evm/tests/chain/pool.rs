@@ -168,6 +168,11 @@ fn a_full_pool_takes_only_what_pays_more_than_its_cheapest() {
     let new = with_tip(2, 6).unwrap();
     assert_eq!(chain.pool(), [dear, new]);
     assert_ne!(chain.pool()[0], cheap);
+    // Of two that pay the same, the first that came stays.
+    let newest = with_tip(3, 9).unwrap();
+    assert_eq!(chain.pool(), [dear, newest]);
+    let dearest = with_tip(4, 10).unwrap();
+    assert_eq!(chain.pool(), [dear, dearest]);
 }
 
 #[test]

@@ -122,6 +122,12 @@ fn a_snapshot_brings_everything_back_once() {
     assert_eq!(ask(&chain, "evm_revert", json!([id])), json!(false));
     assert!(!chain.revert(later));
     assert_ne!(chain.mine(2).unwrap().hash, old.hash);
+    let id = chain.snapshot().unwrap();
+    let once = chain.mine(1).unwrap();
+    assert!(chain.revert(id));
+    let again = chain.mine(1).unwrap();
+    assert_eq!((again.number, again.timestamp), (once.number, once.timestamp));
+    assert_ne!(again.hash, once.hash, "even with the same content and time");
     let limits = Limits { snapshots: 1, ..Limits::default() };
     let chain = Chain::new(Options { limits, ..Options::dev() });
     chain.snapshot().unwrap();

@@ -17,7 +17,7 @@ use perun_backend_evm::account::{Account, KeyAccount};
 use perun_backend_evm::deployment::{Artifact, Codes};
 use perun_backend_evm::follow::{Depth, DepthTable, Follower, Report, Standing, Watch};
 use perun_backend_evm::orders::{DepositOrder, Desk, Orders, Signer, TokenSource};
-use perun_backend_evm::rpc::{At, Node, Rpc};
+use perun_backend_evm::rpc::{At, Node};
 use perun_backend_evm::sender::book::{Limits, News};
 use perun_backend_evm::sender::{Progress, Sender, SenderOptions};
 use perun_backend_evm::{Deployment, Error};

@@ -94,7 +94,7 @@ pub(crate) fn what_is_promised_is_not_spent_twice(chain: Arc<dyn TestChain>) {
     let node = Node(chain.as_ref());
     let most = U256::from(60) * U256::from(ETHER);
     let task = Task { to: TARGET, value: most, input: Bytes::new() };
-    let mut send = |stage: &mut Stage, number| {
+    let send = |stage: &mut Stage, number| {
         stage.parties[0].orders.sender().send(node, label(number), task.clone())
     };
     sent(send(&mut stage, 1));

@@ -317,6 +317,11 @@ pub(crate) fn send_as(
     chains::send(chain, key, nonce, TxKind::Call(to), value, Bytes::new(), max_fee)
 }
 
+/// An app that takes every step: its code is one instruction, to stop.
+pub(crate) fn any_app(chain: &dyn TestChain) -> Address {
+    deploy(chain, alloy_primitives::bytes!("6001600c60003960016000f300"))
+}
+
 fn deploy(chain: &dyn TestChain, code: Bytes) -> Address {
     let deployer = KeyAccount::new(key("deployer")).unwrap().address();
     let nonce = Node(chain).nonce(deployer, At::Latest).unwrap();

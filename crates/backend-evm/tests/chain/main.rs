@@ -44,6 +44,7 @@ stories! {
         a_channel_without_a_bound_payee_pays_by_the_session_key
         a_channel_ends_by_consent
         a_tree_of_channels_is_registered_and_concluded
+        a_forced_step_is_read_with_its_proof
         a_refused_payment_waits_as_credit
         orders_that_come_too_early_or_too_late_are_refused;
     deposits:

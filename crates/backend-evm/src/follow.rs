@@ -21,7 +21,7 @@ mod standing;
 pub use chain::WINDOW_BLOCKS;
 pub use cursor::Cursor;
 pub use depth::{BLOCKS_MAX, Depth, DepthTable};
-pub use levels::{Record, record};
+pub use levels::{CONCLUDED, DISPUTE, Record, record};
 pub use standing::{Ending, Fingerprint, Proof, Standing};
 
 use std::collections::BTreeMap;
@@ -307,6 +307,19 @@ impl Watched {
                 && standing(&told.settled) == standing(&report.settled)
         })
     }
+}
+
+/// How a channel ended whose record after this block is this one. For whoever needs to know once;
+/// a [`Follower`] remembers.
+pub fn ended(
+    node: Node<'_>,
+    deployment: &Deployment,
+    params: &Params,
+    block: Block,
+    record: Record,
+) -> Result<Standing, Error> {
+    let place = evidence::Place { node, deployment, recent: &Recent::default(), block };
+    Evidence::default().standing(&place, params, record, 0)
 }
 
 /// Everything that one channel's report is made from.

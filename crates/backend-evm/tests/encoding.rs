@@ -253,3 +253,48 @@ fn addresses_and_words_go_there_and_back() {
     assert_eq!(perun_backend_evm::abi::party(eth(&address)), address);
     assert_eq!(perun_backend_evm::abi::word(&ChannelId::new([9; 32])), B256::repeat_byte(9));
 }
+
+/// The canonical type of a parameter, tuples spelt out.
+fn kind(parameter: &Value) -> String {
+    let name = parameter["type"].as_str().unwrap();
+    match name.strip_prefix("tuple") {
+        None => name.to_owned(),
+        Some(rest) => format!("({}){rest}", list(&parameter["components"], kind).join(",")),
+    }
+}
+
+/// Everything that is said to the contracts and read from them is in the compiled ones.
+#[test]
+fn the_bindings_are_those_of_the_committed_contracts() {
+    use alloy_sol_types::SolEventInterface;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../onchain/evm/artifacts/PerunHub.json");
+    let artifact: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let signatures = |wanted: &str| -> Vec<String> {
+        let items = artifact["abi"].as_array().unwrap().iter();
+        let items = items.filter(|item| item["type"] == wanted);
+        let spelt = |item: &Value| {
+            let inputs = list(&item["inputs"], kind).join(",");
+            format!("{}({inputs})", item["name"].as_str().unwrap())
+        };
+        items.map(spelt).collect()
+    };
+    let selectors = |wanted: &str| -> Vec<[u8; 4]> {
+        let hash = |signature: &String| *keccak256(signature).first_chunk().unwrap();
+        signatures(wanted).iter().map(hash).collect()
+    };
+    let functions = selectors("function");
+    for (name, selector) in sol::Hub::HubCalls::SELECTORS.iter().enumerate() {
+        assert!(functions.contains(selector), "function {name}");
+    }
+    let events: Vec<B256> = signatures("event").iter().map(keccak256).collect();
+    assert_eq!(sol::Hub::HubEvents::COUNT, 5);
+    for topic in sol::Hub::HubEvents::SELECTORS {
+        assert!(events.contains(&B256::new(*topic)), "event {topic:?}");
+    }
+    let mut ours = sol::HubErrors::HubErrorsErrors::SELECTORS.to_vec();
+    let mut theirs = selectors("error");
+    ours.sort_unstable();
+    theirs.sort_unstable();
+    theirs.retain(|selector| ours.contains(selector));
+    assert_eq!(ours, theirs, "every error of ours is one of the hub's");
+}

@@ -189,6 +189,9 @@ sol! {
 
         function register(SignedState channel, SignedState[] subChannels);
         function registerSub(SignedState channel, SignedState[] subChannels);
+        function progress(
+            Params params, State stateOld, State state, uint256 actorIdx, bytes sig
+        );
         function conclude(Params params, State state, State[] subStates);
         function concludeAndPay(Params params, State state, State[] subStates);
         function concludeWithPreimage(

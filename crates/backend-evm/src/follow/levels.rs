@@ -11,9 +11,11 @@ use crate::abi::{convert, eth, funding_id, solidity as sol, word};
 use crate::rpc::{At, Block, Node};
 use crate::{Deployment, Error};
 
-pub(super) const DISPUTE: u8 = 0;
+/// The phase in which newer states can be shown.
+pub const DISPUTE: u8 = 0;
 pub(super) const FORCED: u8 = 1;
-pub(super) const CONCLUDED: u8 = 2;
+/// The phase in which the outcome stands.
+pub const CONCLUDED: u8 = 2;
 
 /// What is recorded of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

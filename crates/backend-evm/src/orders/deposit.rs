@@ -60,6 +60,17 @@ impl Desk<'_> {
     /// Deposits what the participant owes and has not deposited. Refused once a state is
     /// registered: then the channel is on its way out.
     pub fn deposit(&mut self, order: &DepositOrder<'_>) -> Result<Progress, Error> {
+        match self.deposit_by(order) {
+            // Some tokens look as if they took signatures and take another kind.
+            Err(Error::Reverted(_)) if order.source == TokenSource::Best => {
+                let plain = DepositOrder { source: TokenSource::Allowance, ..*order };
+                self.deposit_by(&plain)
+            }
+            done => done,
+        }
+    }
+
+    fn deposit_by(&mut self, order: &DepositOrder<'_>) -> Result<Progress, Error> {
         let id = order.params.id();
         let missing = self.missing(order)?;
         let binding = match order.bind {

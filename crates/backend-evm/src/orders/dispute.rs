@@ -7,13 +7,9 @@ use super::Desk;
 use crate::Error;
 use crate::abi::solidity::HubErrors;
 use crate::abi::{convert, solidity as sol};
-use crate::follow::Fingerprint;
+use crate::follow::{CONCLUDED, DISPUTE, Fingerprint};
 use crate::sender::Progress;
 use crate::sender::book::Key;
-
-/// Two phases of a record: in dispute, and concluded.
-const DISPUTE: u8 = 0;
-const CONCLUDED: u8 = 2;
 
 /// A channel in a tree of channels that are registered together, depth first.
 #[derive(Clone, Copy, Debug)]

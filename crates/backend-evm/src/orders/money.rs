@@ -6,6 +6,7 @@ use perun_channel::{ChannelId, Params, Signature, State};
 use super::{Desk, SIGNED_SECS, Signer};
 use crate::Error;
 use crate::abi::{convert, eth, funding_id, solidity as sol, typed, word};
+use crate::follow::{self, CONCLUDED, Standing};
 use crate::rpc::At;
 use crate::sender::Progress;
 use crate::sender::book::Key;
@@ -132,11 +133,24 @@ impl Desk<'_> {
         sigs: &[Signature],
     ) -> Result<Progress, Error> {
         let id = params.id();
-        let key = Key::new("spend", &id, &[]);
+        let domain = typed::hub_domain(self.orders.deployment.chain(), self.hub());
+        let channel_id = word(&id);
+        let deadline = U256::from(deadline);
+        let consent = sol::ConsentSpend { channelID: channel_id, moves: moves.clone(), deadline };
+        let digest = typed::consent_spend(&domain, &consent);
+        let (head, record) = self.record(&id)?;
+        if let Some(record) = record.filter(|record| record.phase == CONCLUDED) {
+            let deployment = &self.orders.deployment;
+            return match follow::ended(self.node, deployment, params, head, record)? {
+                Standing::Spent { digest: shown, .. } if shown == digest.0 => Ok(Progress::Done),
+                _ => Err(Error::Concluded(id)),
+            };
+        }
+        let key = Key::new("spend", &id, digest.as_slice());
         let call = sol::Hub::spendByConsentCall {
             params: convert::params(params),
             moves,
-            deadline: U256::from(deadline),
+            deadline,
             sigs: convert::signatures(sigs),
         };
         self.call(key, U256::ZERO, &call)

@@ -13,9 +13,9 @@ use crate::fees::Fees;
 use crate::revert::Revert;
 use crate::rpc::Fate;
 
-/// How many looks in a row may find a used nonce without a receipt of ours: a node's index may be a
-/// moment behind its chain.
-const LOST_LOOKS: u32 = 3;
+/// At how many heads in a row a used nonce may be found without a receipt of ours: a node's index
+/// may be a moment behind its chain.
+const LOST_HEADS: u32 = 3;
 
 /// When something is stuck, buried, or too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,9 @@ pub struct Flight {
     /// The height at which it was last offered.
     since: u64,
     mined: Option<B256>,
-    lost_looks: u32,
+    lost_heads: u32,
+    /// The newest head that was counted.
+    lost_at: u64,
 }
 
 impl Flight {
@@ -118,7 +120,8 @@ impl Flight {
             raw,
             since,
             mined: None,
-            lost_looks: 0,
+            lost_heads: 0,
+            lost_at: 0,
         }
     }
 
@@ -132,7 +135,8 @@ impl Flight {
             raw: Bytes::new(),
             since,
             mined: None,
-            lost_looks: 0,
+            lost_heads: 0,
+            lost_at: 0,
         }
     }
 
@@ -382,7 +386,7 @@ impl Flight {
     ) -> Verdict {
         if let (Fate::Mined { number, hash: block, succeeded }, Some(hash)) = (fate, hash) {
             let is_new = self.mined.replace(block) != Some(block);
-            self.lost_looks = 0;
+            self.lost_heads = 0;
             let news = is_new.then(|| {
                 let (key, task) = (self.key, self.task.clone());
                 News::Landed(Landed { key, task, hash, number, succeeded, reason: None })
@@ -395,9 +399,9 @@ impl Flight {
             self.since = head;
         }
         if used > nonce {
-            return self.without_receipt(nonce);
+            return self.without_receipt(nonce, head);
         }
-        self.lost_looks = 0;
+        self.lost_heads = 0;
         // What a pool dropped for its price is not there either, and the same bytes do not help.
         let is_stuck = head.saturating_sub(self.since) >= limits.stuck_blocks;
         let act = match fate {
@@ -409,12 +413,15 @@ impl Flight {
     }
 
     /// The nonce is used, but no version of ours is seen in a block.
-    fn without_receipt(&mut self, nonce: u64) -> Verdict {
+    fn without_receipt(&mut self, nonce: u64, head: u64) -> Verdict {
         if self.task.is_none() {
             return Verdict { is_over: true, ..Verdict::default() };
         }
-        self.lost_looks = self.lost_looks.saturating_add(1);
-        if self.lost_looks < LOST_LOOKS {
+        if head > self.lost_at {
+            self.lost_heads = self.lost_heads.saturating_add(1);
+            self.lost_at = head;
+        }
+        if self.lost_heads < LOST_HEADS {
             return Verdict::default();
         }
         let news = Some(News::Usurped { key: self.key, nonce });

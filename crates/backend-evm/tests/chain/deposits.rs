@@ -93,6 +93,21 @@ pub(crate) fn tokens_move_by_signature(chain: Arc<dyn TestChain>) {
     assert_eq!(offers(stage.node(), plain, wallet), Ok(vec![]));
 }
 
+pub(crate) fn a_token_that_only_seems_to_take_signatures_gets_an_allowance(
+    chain: Arc<dyn TestChain>,
+) {
+    let mut stage = Stage::new(chain);
+    let (token, asset) = stage.token("LyingToken", 1_000);
+    let wallet = stage.parties[0].wallet();
+    assert_eq!(offers(stage.node(), token, wallet), Ok(vec![TokenSource::Eip2612]));
+    let channel = stage.channel(&[(asset, [100, 0])]);
+    let refused = stage.deposit(0, &channel, TokenSource::Eip2612);
+    assert!(matches!(refused, Err(Error::Reverted(_))), "{refused:?}");
+    deposit_one(&mut stage, &channel, TokenSource::Best);
+    assert_eq!(stage.standing(&channel), Standing::Open);
+    assert_eq!(allowance(&stage, token, wallet), 0);
+}
+
 pub(crate) fn channels_take_turns_with_an_allowance(chain: Arc<dyn TestChain>) {
     let mut stage = Stage::new(chain);
     let (token, asset) = stage.token("TestToken", 1_000);

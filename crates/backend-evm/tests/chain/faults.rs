@@ -10,7 +10,7 @@ use perun_backend_evm::rpc::{Node, RpcError};
 use perun_backend_evm::{Deployment, Error};
 use serde_json::{Value, json};
 
-use crate::kit::{Channel, Faulty, Stage, TestChain, ask, known, look_at, paid, watch};
+use crate::kit::{Channel, Faulty, Stage, TestChain, known, look_at, paid, watch};
 
 fn is_unavailable(error: &Error) -> bool {
     matches!(error, Error::Unavailable(_))
@@ -47,24 +47,21 @@ pub(crate) fn other_code_is_refused(chain: Arc<dyn TestChain>) {
     let none = Deployment::new(id, nobody, 0, known()).check(stage.node());
     assert_eq!(none, Err(Error::NoCode(nobody)));
     let (token, _) = stage.token("StrictToken", 1);
-    let set_code = |address: Address, code: Value| {
-        // Only the embedded chain lacks it; there the wrong contract alone is tried.
-        stage.chain.request("anvil_setCode", json!([address, code])).is_ok()
-    };
     // The halves that the constructor made are looked at as well.
     for address in [hub.create(1), hub.create(2), hub] {
-        let code = ask(stage.chain.as_ref(), "eth_getCode", json!([address, "latest"]));
-        let mut text = code.as_str().unwrap().to_owned();
-        text.push_str("00");
-        if set_code(address, text.into()) {
-            let refused = stage.deployment.check(stage.node());
-            let is_named = matches!(&refused, Err(Error::UnknownCode { address: at, .. })
-                if *at == address);
-            assert!(is_named, "{refused:?}");
-            assert!(set_code(address, code));
-            assert_eq!(stage.deployment.check(stage.node()), Ok(()));
-        }
+        let other = Faulty::new(stage.chain.clone(), move |method, params, inner| {
+            let is_asked = method == "eth_getCode" && params[0] == json!(address);
+            is_asked.then(|| {
+                let code = inner.request(method, params.clone())?;
+                Ok(format!("{}00", code.as_str().unwrap()).into())
+            })
+        });
+        let refused = stage.deployment.check(Node(&other));
+        let is_named =
+            matches!(&refused, Err(Error::UnknownCode { address: at, .. }) if *at == address);
+        assert!(is_named, "{refused:?}");
     }
+    assert_eq!(stage.deployment.check(stage.node()), Ok(()));
     let other = Deployment::new(id, token, 0, known()).check(stage.node());
     assert!(matches!(other, Err(Error::NoCode(_) | Error::UnknownCode { .. })), "{other:?}");
     let unknown = Deployment::new(id, hub, 0, vec![]).check(stage.node());
@@ -88,12 +85,28 @@ pub(crate) fn a_node_that_goes_backwards_is_not_believed(chain: Arc<dyn TestChai
 /// The record says that something is registered, and the logs are silent.
 pub(crate) fn a_node_that_omits_a_log_is_not_believed(chain: Arc<dyn TestChain>) {
     let mut stage = Stage::new(chain.clone());
-    let (_, mut follower) = disputed(&mut stage);
+    let (channel, mut follower) = disputed(&mut stage);
     let silent =
         Faulty::new(chain, |method, _, _| (method == "eth_getLogs").then_some(Ok(json!([]))));
     assert!(is_unavailable(&unread(&mut follower, &silent)));
     let report = look_at(&mut follower, stage.node());
     assert!(report.head.standing.signed().is_some());
+
+    // It leaves out only the newest, so that an older state seems to stand.
+    let newer = stage.signed(&channel, &paid(&channel, 2, 7));
+    stage.until_done(1, |desk| desk.register(&channel.params, &newer, &[]));
+    let forgetful = Faulty::new(stage.chain.clone(), |method, params, inner| {
+        (method == "eth_getLogs").then(|| {
+            let mut logs = inner.request(method, params.clone())?;
+            let logs_of = logs.as_array_mut().unwrap();
+            let newest = logs_of.iter().map(|log| log["blockNumber"].to_string()).max();
+            logs_of.retain(|log| Some(log["blockNumber"].to_string()) != newest);
+            Ok(logs)
+        })
+    });
+    let mut follower = stage.follower(1, &[&channel]);
+    assert!(is_unavailable(&unread(&mut follower, &forgetful)));
+    assert_eq!(look_at(&mut follower, stage.node()).head.standing.signed(), Some(newer));
 }
 
 pub(crate) fn a_node_that_shows_another_chains_logs_is_not_believed(chain: Arc<dyn TestChain>) {

@@ -17,7 +17,7 @@ use perun_backend_evm::account::{Account, KeyAccount};
 use perun_backend_evm::deployment::{Artifact, Codes};
 use perun_backend_evm::follow::{Depth, DepthTable, Follower, Report, Standing, Watch};
 use perun_backend_evm::orders::{DepositOrder, Desk, Orders, Signer, TokenSource};
-use perun_backend_evm::rpc::{At, Node, Rpc};
+use perun_backend_evm::rpc::{At, Node};
 use perun_backend_evm::sender::book::{Limits, News};
 use perun_backend_evm::sender::{Progress, Sender, SenderOptions};
 use perun_backend_evm::{Deployment, Error};
@@ -317,14 +317,14 @@ pub(crate) fn send_as(
     chains::send(chain, key, nonce, TxKind::Call(to), value, Bytes::new(), max_fee)
 }
 
+/// An app that takes every step: its code is one instruction, to stop.
+pub(crate) fn any_app(chain: &dyn TestChain) -> Address {
+    deploy(chain, alloy_primitives::bytes!("6001600c60003960016000f300"))
+}
+
 fn deploy(chain: &dyn TestChain, code: Bytes) -> Address {
     let deployer = KeyAccount::new(key("deployer")).unwrap().address();
     let nonce = Node(chain).nonce(deployer, At::Latest).unwrap();
     transact(chain, TxKind::Create, code);
     deployer.create(nonce)
-}
-
-/// Asks the chain for something without a type.
-pub(crate) fn ask(rpc: &dyn Rpc, method: &str, params: serde_json::Value) -> serde_json::Value {
-    rpc.request(method, params).unwrap()
 }

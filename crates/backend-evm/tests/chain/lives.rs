@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use alloy_primitives::U256;
 use perun_backend_evm::Error;
-use perun_backend_evm::abi::{eth, solidity as sol, typed, word};
+use perun_backend_evm::abi::{convert, eth, party, solidity as sol, typed, word};
 use perun_backend_evm::follow::{Proof, Standing};
 use perun_backend_evm::orders::{Decision, DepositOrder, TokenSource, TreeNode};
 use perun_backend_evm::sender::Progress;
 use perun_channel::{Allocation, Amount, Params, SignedState, State, SubAlloc, Version};
 
-use crate::kit::{CHALLENGE, DAY, ETHER, Stage, TestChain, TestToken, look_at, paid, sign};
+use crate::kit::{
+    CHALLENGE, DAY, ETHER, Stage, TestChain, TestToken, any_app, look_at, paid, sign,
+};
 
 const BOTH: [u128; 2] = [ETHER as u128, 2 * ETHER as u128];
 
@@ -166,6 +168,12 @@ pub(crate) fn a_channel_ends_by_consent(chain: Arc<dyn TestChain>) {
     assert_eq!(stage.coins_of(to), amount);
     let standing = stage.standing(&channel);
     assert_eq!(standing, Standing::Spent { digest: digest.0, unpaid: 1 });
+    let params = &channel.params;
+    let mut spend = |deadline| {
+        stage.order(1, |desk| desk.spend_by_consent(params, moves.clone(), deadline, &sigs))
+    };
+    assert_eq!(spend(deadline), Ok(Progress::Done));
+    assert_eq!(spend(deadline + 1), Err(Error::Concluded(params.id())), "not by this consent");
 }
 
 /// Five of participant 0's coins are in a sub-channel, where two of them were paid.
@@ -196,6 +204,50 @@ pub(crate) fn a_tree_of_channels_is_registered_and_concluded(chain: Arc<dyn Test
         desk.conclude(&channel.params, root.state(), &states, Decision::Refund)
     });
     assert_eq!(stage.coins_of(wallet) - before, U256::from(52));
+}
+
+pub(crate) fn a_forced_step_is_read_with_its_proof(chain: Arc<dyn TestChain>) {
+    let mut stage = Stage::new(chain);
+    let mut channel = stage.channel(&[(stage.coin(), [100, 50])]);
+    let parties = channel.params.participants().to_vec();
+    let app = party(any_app(stage.chain.as_ref()));
+    channel.params = Params::with_kind(CHALLENGE, [0xa9; 32], parties, app, true, false).unwrap();
+    channel.initial = State::initial(channel.params.id(), channel.initial.outcome().clone());
+    stage.fund(&channel, TokenSource::Allowance);
+    let (old, step) = (paid(&channel, 1, 7), paid(&channel, 2, 9));
+    let signed = stage.signed(&channel, &old);
+    stage.until_done(0, |desk| desk.register(&channel.params, &signed, &[]));
+    let Standing::Registered { until, concludable, .. } = stage.standing(&channel) else {
+        panic!("not registered")
+    };
+    assert_eq!(concludable, until + CHALLENGE, "a step may be forced in between");
+    stage.pass(CHALLENGE);
+    let conclude = |stage: &mut Stage, state: &State| {
+        stage.order(0, |desk| desk.conclude(&channel.params, state, &[], Decision::Refund))
+    };
+    assert!(matches!(conclude(&mut stage, &old), Err(Error::TooEarly { .. })));
+
+    let signature = sign(&step.digest(), &stage.parties[1].session);
+    let call = sol::Hub::progressCall {
+        params: convert::params(&channel.params),
+        stateOld: convert::state(&old),
+        state: convert::state(&step),
+        actorIdx: U256::from(1),
+        sig: signature.as_bytes().to_vec().into(),
+    };
+    stage.act(stage.deployment.hub(), &call);
+    let Standing::Registered { state, proof, until, concludable } = stage.standing(&channel) else {
+        panic!("not registered")
+    };
+    assert_eq!((state, proof), (step.clone(), Proof::Step { actor: 1, signature }));
+    assert_eq!(concludable, until);
+    let newer = stage.signed(&channel, &paid(&channel, 3, 9));
+    let late = stage.order(0, |desk| desk.register(&channel.params, &newer, &[]));
+    assert!(matches!(late, Err(Error::WindowOver { .. })), "{late:?}");
+    stage.pass(CHALLENGE);
+    stage.until_done(0, |desk| desk.conclude(&channel.params, &step, &[], Decision::Refund));
+    let Standing::Concluded(ending) = stage.standing(&channel) else { panic!("not concluded") };
+    assert_eq!(ending.state, Some(step));
 }
 
 pub(crate) fn a_refused_payment_waits_as_credit(chain: Arc<dyn TestChain>) {

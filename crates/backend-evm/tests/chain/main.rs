@@ -44,12 +44,14 @@ stories! {
         a_channel_without_a_bound_payee_pays_by_the_session_key
         a_channel_ends_by_consent
         a_tree_of_channels_is_registered_and_concluded
+        a_forced_step_is_read_with_its_proof
         a_refused_payment_waits_as_credit
         orders_that_come_too_early_or_too_late_are_refused;
     deposits:
         an_allowance_is_exactly_what_is_deposited
         a_rest_of_an_allowance_is_taken_back_first
         tokens_move_by_signature
+        a_token_that_only_seems_to_take_signatures_gets_an_allowance
         channels_take_turns_with_an_allowance
         too_few_coins_tokens_or_allowance_are_seen_before_sending
         lying_tokens_get_no_deposit
@@ -59,6 +61,8 @@ stories! {
         many_transactions_are_in_flight_at_once
         a_refused_transaction_gives_its_nonce_back
         a_lost_answer_does_not_send_twice
+        what_is_promised_is_not_spent_twice
+        an_order_is_tried_before_it_is_sent
         a_stuck_transaction_is_raised_and_replaced
         the_limit_of_the_fee_is_kept
         a_dropped_transaction_is_sent_again
@@ -84,5 +88,6 @@ stories! {
         a_cursor_remembers_how_far_was_seen;
     swaps:
         a_swap_is_claimed_with_its_preimage
-        a_swap_is_refunded_after_its_expiry;
+        a_swap_is_refunded_after_its_expiry
+        a_claim_that_is_taken_out_is_forgotten;
 }

@@ -11,7 +11,7 @@ use perun_backend_evm::rpc::{At, Fate, Node, RpcError};
 use perun_backend_evm::sender::Progress;
 use perun_backend_evm::sender::book::{Key, News, Task};
 
-use crate::kit::{Faulty, GWEI, Stage, TestChain, key, send_as};
+use crate::kit::{ETHER, Faulty, GWEI, Stage, TestChain, key, send_as};
 
 const TARGET: Address = Address::repeat_byte(0x33);
 
@@ -87,6 +87,35 @@ pub(crate) fn a_lost_answer_does_not_send_twice(chain: Arc<dyn TestChain>) {
     assert_eq!(send(&mut stage, node, 7), Ok(Progress::Waiting(hash)));
     stage.block();
     assert_eq!(stage.coins_of(TARGET), U256::from(7));
+}
+
+pub(crate) fn what_is_promised_is_not_spent_twice(chain: Arc<dyn TestChain>) {
+    let mut stage = Stage::new(chain.clone());
+    let node = Node(chain.as_ref());
+    let most = U256::from(60) * U256::from(ETHER);
+    let task = Task { to: TARGET, value: most, input: Bytes::new() };
+    let send = |stage: &mut Stage, number| {
+        stage.parties[0].orders.sender().send(node, label(number), task.clone())
+    };
+    sent(send(&mut stage, 1));
+    let refused = send(&mut stage, 2);
+    let left = U256::from(40) * U256::from(ETHER);
+    let is_short = matches!(&refused, Err(Error::InsufficientCoins { have, need, .. })
+        if *have < left && *need == most);
+    assert!(is_short, "{refused:?}");
+}
+
+/// An estimate is not believed to mean that the call passes.
+pub(crate) fn an_order_is_tried_before_it_is_sent(chain: Arc<dyn TestChain>) {
+    let mut stage = Stage::new(chain.clone());
+    let careless = Faulty::new(chain.clone(), |method, _, _| {
+        (method == "eth_estimateGas").then(|| Ok("0x7a120".into()))
+    });
+    // A payment to the hub itself is none of its functions.
+    let task = Task { to: stage.deployment.hub(), value: U256::from(1), input: Bytes::new() };
+    let refused = stage.parties[0].orders.sender().send(Node(&careless), label(1), task);
+    assert!(matches!(&refused, Err(Error::Reverted(why)) if why.name() == "NoFunction"));
+    assert_eq!(stage.parties[0].orders.sender().book().waiting_count(), 0);
 }
 
 pub(crate) fn a_stuck_transaction_is_raised_and_replaced(chain: Arc<dyn TestChain>) {

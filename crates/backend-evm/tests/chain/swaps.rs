@@ -6,9 +6,10 @@ use alloy_primitives::U256;
 use perun_backend_evm::Error;
 use perun_backend_evm::follow::Standing;
 use perun_backend_evm::orders::{Decision, TokenSource};
+use perun_backend_evm::rpc::Node;
 use perun_channel::{Amount, State, Version};
 
-use crate::kit::{CHALLENGE, Channel, Stage, TestChain};
+use crate::kit::{CHALLENGE, Channel, Stage, TestChain, look_at};
 
 const PREIMAGE: [u8; 32] = [7; 32];
 /// SHA-256 of the preimage.
@@ -68,4 +69,25 @@ pub(crate) fn a_swap_is_refunded_after_its_expiry(chain: Arc<dyn TestChain>) {
     let Standing::Concluded(ending) = stage.standing(&channel) else { panic!("not concluded") };
     assert_eq!((ending.preimage, ending.unpaid), (None, 0));
     assert_eq!(channel.initial.outcome().balance(0, 1), Some(Amount::new(50)));
+}
+
+/// The record is the same in both branches; only the transaction that wrote it tells them apart.
+pub(crate) fn a_claim_that_is_taken_out_is_forgotten(chain: Arc<dyn TestChain>) {
+    let mut stage = Stage::new(chain.clone());
+    let node = Node(chain.as_ref());
+    let expiry = stage.now() + 2 * CHALLENGE;
+    let (channel, state) = registered(&mut stage, expiry);
+    let mut follower = stage.follower(1, &[&channel]);
+    let mut ended = |stage: &mut Stage, party: usize, decision: Decision| {
+        let (params, state) = (&channel.params, &state);
+        stage.order(party, |desk| desk.conclude(params, state, &[], decision)).unwrap();
+        stage.chain.mine(1);
+        let standing = look_at(&mut follower, node).head.standing;
+        let Standing::Concluded(ending) = standing else { panic!("{standing:?}") };
+        ending.preimage
+    };
+    assert_eq!(ended(&mut stage, 0, Decision::Preimage(PREIMAGE)), Some(PREIMAGE));
+    stage.chain.rewind(1);
+    stage.pass(2 * CHALLENGE);
+    assert_eq!(ended(&mut stage, 1, Decision::Refund), None);
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything about the Ethereum contracts: run.sh install | anvil | build | test | gas | sizes |
+# Everything about the Ethereum contracts: run.sh install | anvil | build | prove | mutants | test | gas | sizes |
 # artifacts [--check] | fmt [--check]
 set -eu
 cd "$(dirname "$0")"
@@ -12,9 +12,9 @@ forge() {
 command="${1:-}"
 [ $# -eq 0 ] || shift
 case "$command" in
-    # The compiler, forge, Anvil and the libraries, as the lock file names them; nothing if they are here.
+    # The compiler, forge, Anvil and the libraries of the lock file; nothing if they are here.
     install)
-        if ! node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null; then
+        if ! node -e 'process.exit(parseInt(process.version.slice(1)) < 18)' 2>/dev/null; then
             echo "the Ethereum contracts need Node.js 18 or newer, with npm: install it first" >&2
             exit 1
         fi
@@ -35,6 +35,9 @@ case "$command" in
         PERUN_GAS_LIMITS=true FOUNDRY_PROFILE=release \
             forge test --isolate --match-contract GasTest -vv "$@"
         ;;
+    # Properties for all values, and a check that the tests notice what is taken away.
+    prove) tools/prove.sh "$@" ;;
+    mutants) tools/mutants.sh "$@" ;;
     sizes) FOUNDRY_PROFILE=release forge build --sizes --skip test "$@" ;;
     artifacts)
         FOUNDRY_PROFILE=release forge build --skip test

@@ -228,7 +228,11 @@ abstract contract Attacks is Money {
         }
     }
 
-    function sigsOfAll(Params memory p, State memory s) private pure returns (bytes[] memory out) {
+    function sigsOfAll(Params memory p, State memory s)
+        private
+        pure
+        returns (bytes[] memory out)
+    {
         out = new bytes[](p.participants.length);
         bytes32 digest = eip191(keccak256(abi.encode(s)));
         for (uint256 i = 0; i < out.length; ++i) {

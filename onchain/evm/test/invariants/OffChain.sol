@@ -73,7 +73,10 @@ abstract contract OffChain is Watch {
         }
     }
 
-    function firstState(uint256 ch, uint256 mask, bool foreign) internal returns (State memory s) {
+    function firstState(uint256 ch, uint256 mask, bool foreign)
+        internal
+        returns (State memory s)
+    {
         uint256 size = chans[ch].keys.length;
         s = newState(paramsOf(ch), 0, coin, amounts(size));
         for (uint256 h = 1; h < HOLDERS; ++h) {

@@ -2,14 +2,7 @@
 pragma solidity 0.8.30;
 
 import {IAssetHolder} from "../../src/interfaces/IAssetHolder.sol";
-import {
-    Binding,
-    Deposit,
-    Move,
-    SignedState,
-    Source,
-    State
-} from "../../src/interfaces/Types.sol";
+import {Binding, Deposit, Move, SignedState, Source, State} from "../../src/interfaces/Types.sol";
 import {ChaosToken} from "./Players.sol";
 import {OffChain} from "./OffChain.sol";
 
@@ -168,8 +161,7 @@ abstract contract OnChain is OffChain {
         bytes32 hash = keccak256(encoded);
         bytes memory sig = sign(chans[ch].keys[actor], eip191(hash));
         stateOf[printOf(hash)] = encoded;
-        bool good =
-            send(abi.encodeCall(hub.progress, (paramsOf(ch), from, to, actor, sig)), NONE);
+        bool good = send(abi.encodeCall(hub.progress, (paramsOf(ch), from, to, actor, sig)), NONE);
         if (good) {
             remember(ch, to, encoded, printOf(hash));
             chans[ch].done = true;
@@ -226,9 +218,7 @@ abstract contract OnChain is OffChain {
                 : abi.encodeCall(hub.conclude, (paramsOf(ch), s, subs));
         } else {
             data = claims
-                ? abi.encodeCall(
-                    hub.concludeAndPayWithPreimage, (paramsOf(ch), s, subs, SECRET)
-                )
+                ? abi.encodeCall(hub.concludeAndPayWithPreimage, (paramsOf(ch), s, subs, SECRET))
                 : abi.encodeCall(hub.concludeAndPay, (paramsOf(ch), s, subs));
         }
         return send(data, ch);
@@ -342,8 +332,6 @@ abstract contract OnChain is OffChain {
         kind = keccak256(
             "ConsentSpend(bytes32 channelID,Move[] moves,uint256 deadline)Move(address holder,address to,bytes32 fundingID,uint256 amount)"
         );
-        return typed(
-            keccak256(abi.encode(kind, chans[ch].id, keccak256(hashes), deadline))
-        );
+        return typed(keccak256(abi.encode(kind, chans[ch].id, keccak256(hashes), deadline)));
     }
 }

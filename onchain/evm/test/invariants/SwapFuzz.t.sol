@@ -46,7 +46,19 @@ contract SwapFuzzTest {
     {
         // One leg per asset, in opposite directions.
         bytes memory packed = abi.encodePacked(
-            uint8(1), lock, uint8(0), from, 1 - from, e, x, uint8(1), 1 - from, from, e, y, uint72(0)
+            uint8(1),
+            lock,
+            uint8(0),
+            from,
+            1 - from,
+            e,
+            x,
+            uint8(1),
+            1 - from,
+            from,
+            e,
+            y,
+            uint72(0)
         );
         for (uint256 i = 0; i < 3; ++i) {
             bytes32 word;

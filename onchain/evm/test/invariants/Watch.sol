@@ -89,8 +89,7 @@ abstract contract Watch is World {
         if (h == CHAOS && tainted) return false;
         int256 net = int256(balance(h, address(hub))) - int256(b.hub);
         net -= int256(credits(h)) - int256(b.credits);
-        int256 forNext =
-            r.next == NONE ? int256(0) : int256(heldOf(r.next, h)) - int256(b.next);
+        int256 forNext = r.next == NONE ? int256(0) : int256(heldOf(r.next, h)) - int256(b.next);
         int256 forThis = r.ch == NONE ? int256(0) : int256(heldOf(r.ch, h)) - int256(b.held);
         if (net != forThis + forNext) fault(1, "what moved is not what was booked");
         if (r.next != NONE) enter(r.next, h, forNext);

@@ -226,8 +226,7 @@ abstract contract World is PerunTest {
     /// The state that stands, or would be submitted, for a channel.
     function current(uint256 ch) internal view returns (State memory) {
         Chan storage c = chans[ch];
-        bool fixed_ = c.seen
-            && (c.phase != 0 || block.timestamp >= c.end || c.at >= c.version);
+        bool fixed_ = c.seen && (c.phase != 0 || block.timestamp >= c.end || c.at >= c.version);
         return fixed_ ? abi.decode(stateOf[c.print], (State)) : newest(ch);
     }
 

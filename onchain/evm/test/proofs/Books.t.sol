@@ -69,9 +69,8 @@ contract BooksProofs {
         vm.deal(address(hub), there);
         vm.deal(RECEIVER, 0);
         vm.prank(caller);
-        (bool ok,) = address(hub).call(
-            abi.encodeCall(hub.withdrawCredit, (address(hub), RECEIVER, amount))
-        );
+        (bool ok,) = address(hub)
+            .call(abi.encodeCall(hub.withdrawCredit, (address(hub), RECEIVER, amount)));
         if (!ok || amount == 0) return;
         assert(caller == OWNER && amount <= there);
         assert(hub.credit(OWNER, address(hub)) == there - amount);

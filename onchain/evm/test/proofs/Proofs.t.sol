@@ -120,12 +120,14 @@ contract RecordProofs {
         uint8 phase,
         uint8 phase2
     ) public pure {
-        if (!small(version, end, phase) || !small(version2, end2, phase2)) return;
+        if (!small(version, end, phase) || !small(version2, end2, phase2)) {
+            return;
+        }
         Record none;
         bool same = Record.unwrap(none.next(hash, version, end, phase))
             == Record.unwrap(none.next(other, version2, end2, phase2));
-        bool parts = hash >> 88 == other >> 88 && version == version2 && end == end2
-            && phase == phase2;
+        bool parts =
+            hash >> 88 == other >> 88 && version == version2 && end == end2 && phase == phase2;
         assert(same == parts);
     }
 

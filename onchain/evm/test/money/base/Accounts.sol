@@ -55,8 +55,10 @@ contract Payee {
         // Gives up at once, so that much is left to whoever called.
         require(m != Mood.WantsGas || gasleft() >= rounds, "more gas");
         // Each round costs about what one warm write does.
-        if (m == Mood.Works) for (uint256 i = 0; i < rounds; ++i) {
-            _sink = i;
+        if (m == Mood.Works) {
+            for (uint256 i = 0; i < rounds; ++i) {
+                _sink = i;
+            }
         }
         assembly {
             if eq(m, 2) { for {} 1 {} {} }

@@ -101,6 +101,7 @@ impl Scene {
             id: self.setup.id(),
             state_hash: state.hash(),
             version: state.version(),
+            claimed: false,
         }
     }
 
@@ -135,7 +136,7 @@ impl Scene {
         waited_secs: u64,
     ) -> Result<(), Code> {
         let body = StateBody::of(state);
-        let action = Action::Conclude { setup: self.setup.clone(), body };
+        let action = Action::Conclude { setup: self.setup.clone(), body, decision: None };
         self.judge(from, RELATIVE_SECS | waited_secs, &action, self.payouts(state)?)
     }
 
@@ -168,7 +169,7 @@ impl Scene {
 
     /// One plain cell for each participant with exactly what the ledger says it is due.
     fn payouts(&self, state: &State) -> Result<Vec<Cell>, Code> {
-        let dues = settlement_dues(&self.setup, state, None, 0)?;
+        let dues = settlement_dues(&self.setup, state.outcome(), None, 0)?;
         let identities = self.setup.identities();
         let pay = |(due, payee): (perun_channel::adjudicator::Due, &CkbParticipant)| {
             Cell::new(due.capacity, payee.payout_lock, None, &[])

@@ -52,6 +52,9 @@ pub fn balance(
     }
 }
 
+/// The top byte of a `since` that waits until a time, by median time in seconds.
+const ABSOLUTE_SECONDS: u64 = 0x40 << 56;
+
 struct Work<'a> {
     draft: Draft,
     funds: &'a Funds<'a>,
@@ -61,6 +64,8 @@ struct Work<'a> {
     first: Option<usize>,
     /// An output of the draft that already pays the wallet's lock: change is added to it.
     purse: Option<usize>,
+    /// The time that the next input taken proves to have passed.
+    proof: Option<u64>,
     /// A token change cell: where change goes that is too little for a cell, when no cell is left.
     token_change: Option<usize>,
 }
@@ -78,8 +83,8 @@ impl<'a> Work<'a> {
         let free = funds.cells.iter().filter(|cell| !spent(cell)).collect();
         let own = draft.spends.iter().map(|spend| &spend.cell);
         let taken = own.filter(|cell| ours(&cell.output.lock())).cloned().collect();
-        let mut work =
-            Self { draft: draft.clone(), funds, free, taken, first, purse, token_change: None };
+        let (draft, proof) = (draft.clone(), draft.reached);
+        let mut work = Self { draft, funds, free, taken, first, purse, proof, token_change: None };
         work.draft.depend_on(&funds.lock.deps);
         if let Some(first) = first {
             work.place_lock(first);
@@ -94,12 +99,22 @@ impl<'a> Work<'a> {
         self.free.retain(|free| free.out_point != cell.out_point);
         self.taken.push(cell.clone());
         let position = self.draft.spends.len();
-        self.draft.spends.push(Spend { cell: cell.clone(), since: self.funds.lock.since });
+        let since = self.since();
+        self.draft.spends.push(Spend { cell: cell.clone(), since });
         if self.first.is_none() {
             self.first = Some(position);
             self.place_lock(position);
         }
         Ok(())
+    }
+
+    /// The time lock of the next input: the lock's own, or the time that the draft asks to have
+    /// passed. A lock that insists on its own cannot prove another one.
+    const fn since(&mut self) -> u64 {
+        match self.proof.take() {
+            Some(seconds) if self.funds.lock.since == 0 => ABSOLUTE_SECONDS | seconds,
+            _ => self.funds.lock.since,
+        }
     }
 
     fn place_lock(&mut self, position: usize) {
@@ -143,6 +158,10 @@ impl<'a> Work<'a> {
 
     /// The finished transaction if what was taken is enough; else one more cell is taken.
     fn finish(&mut self, fee: &Fee) -> Result<Option<Balanced>, Error> {
+        if let Some(cell) = self.proof.and_then(|_| self.next_plain(0)) {
+            // Whatever is missing beside it is taken in later rounds.
+            return self.take(cell).map(|()| None);
+        }
         let bare_fee = fee.of(self.draft.build().size())?;
         let bare_over = self.over(bare_fee)?;
         if let Some(purse) = self.purse.filter(|_| bare_over >= 0) {
@@ -387,6 +406,31 @@ mod tests {
         let funds = Funds { lock: &owner(), cells: &[plain(1, 500)] };
         let done = balance(&paying(100), &funds, &deployment(), &fee).unwrap();
         assert_eq!(done.fee, 10_235);
+    }
+
+    #[test]
+    fn the_first_input_of_the_wallet_proves_the_time_that_must_have_passed() {
+        let reached = Some(2_000_000_000);
+        let sinces = |draft: &Draft, lock: &OwnedLock| {
+            let cells = [plain(1, 90), plain(2, 91), plain(3, 92)];
+            let funds = Funds { lock, cells: &cells };
+            let done = balance(draft, &funds, &deployment(), &FEE).unwrap();
+            let inputs = done.spent.tx.inputs().into_iter();
+            inputs.map(|input| input.since().into()).collect::<Vec<u64>>()
+        };
+        let proof = 0x40 << 56 | 2_000_000_000;
+        let mut draft = paying(100);
+        draft.reached = reached;
+        assert_eq!(sinces(&draft, &owner()), [proof, 0]);
+        assert_eq!(sinces(&paying(100), &owner()), [0, 0]);
+        let bound = OwnedLock { since: 7, ..owner() };
+        assert_eq!(sinces(&draft, &bound), [7, 7], "its own time lock comes first");
+        // Nothing is missing, and still somebody must prove the time.
+        let mut paid = Draft::default();
+        paid.reached = reached;
+        paid.spends.push(Spend::now(plain(9, 100)));
+        paid.makes.push(Made::plain(script(1, 20), 99 * CKB));
+        assert_eq!(sinces(&paid, &owner()), [0, proof]);
     }
 
     #[test]

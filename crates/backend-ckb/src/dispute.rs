@@ -13,7 +13,7 @@ use crate::payout::Payouts;
 use crate::tx::{Draft, Spend};
 use ckb_types::bytes::Bytes;
 use perun_channel::adjudicator::{
-    Action, ChannelCell, Code, Due, MIN_CHANNEL_CAPACITY, Phase, Row, Slot, StateBody,
+    Action, ChannelCell, Code, Decision, Due, MIN_CHANNEL_CAPACITY, Phase, Row, Slot, StateBody,
     settlement_dues,
 };
 use perun_channel::codec::Encode;
@@ -51,6 +51,8 @@ pub enum Step {
         state: State,
         /// Rows left, as a bitmap.
         unpaid: u32,
+        /// How the state's swap ends on this chain; none if it has no legs here.
+        decision: Option<Decision>,
     },
     /// Rows that were left are paid.
     Withdraw {
@@ -105,6 +107,7 @@ pub fn draft(jobs: &[Job], deployment: &Deployment) -> Result<Draft, Error> {
         let action = job.action().to_bytes();
         draft.witness(input).input_type = Some(action);
         draft.spends.push(Spend { cell: job.live.cell().clone(), since: job.since() });
+        draft.reached = draft.reached.max(job.expired()?);
     }
     for job in jobs {
         job.settle(&mut draft, &mut payouts, deployment)?;
@@ -123,6 +126,16 @@ impl Job {
         }
     }
 
+    /// The time that the chain's clock must have reached before legs of a swap may lapse.
+    fn expired(&self) -> Result<Option<u64>, Error> {
+        match &self.step {
+            Step::Conclude { state, decision: Some(Decision::Refund), .. } => {
+                Ok(self.contract.setup().expiry(state)?)
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn action(&self) -> Action {
         let setup = self.contract.setup().clone();
         match &self.step {
@@ -132,7 +145,9 @@ impl Job {
                 slot: *slot,
                 signatures: signatures.clone(),
             },
-            Step::Conclude { state, .. } => Action::Conclude { setup, body: StateBody::of(state) },
+            Step::Conclude { state, decision, .. } => {
+                Action::Conclude { setup, body: StateBody::of(state), decision: *decision }
+            }
             Step::Withdraw { state, .. } => Action::Withdraw { setup, body: StateBody::of(state) },
             Step::CloseFinal { signed, .. } => Action::CloseFinal {
                 setup,
@@ -158,34 +173,31 @@ impl Job {
                 let used = if old.phase == Phase::Disputed { old.marks } else { 0 };
                 let marks = used | mark(usize::from(slot.number()));
                 let capacity = capacity_of(&self.live.cell().output);
-                draft.makes.push(self.next_cell(
-                    Phase::Disputed,
-                    marks,
-                    state,
-                    capacity,
-                    deployment,
-                ));
+                let contents = self.contents(Phase::Disputed, marks, state);
+                draft.makes.push(channel_cell(&contents, capacity, deployment));
                 Ok(())
             }
-            Step::Conclude { state, unpaid } => {
-                self.pay(state, None, *unpaid, draft, payouts, deployment)
+            Step::Conclude { state, unpaid, decision } => {
+                let claimed = matches!(decision, Some(Decision::Claim(_)));
+                self.pay((state, claimed), None, *unpaid, draft, payouts, deployment)
             }
             Step::CloseFinal { signed, unpaid } => {
-                self.pay(signed.state(), None, *unpaid, draft, payouts, deployment)
+                self.pay((signed.state(), false), None, *unpaid, draft, payouts, deployment)
             }
             Step::Withdraw { state, unpaid } => {
-                let before = Some(self.live.contents().marks);
-                self.pay(state, before, *unpaid, draft, payouts, deployment)
+                let ChannelCell { marks, claimed, .. } = self.live.contents();
+                self.pay((state, *claimed), Some(*marks), *unpaid, draft, payouts, deployment)
             }
             Step::Fund { state, marks } => self.fund(state, *marks, draft, deployment),
             Step::AbortFunding { state } => self.abort(state, payouts),
         }
     }
 
-    /// Spends the vaults of the rows that are paid now, and notes what everybody is owed.
+    /// Spends the vaults of the rows that are paid now, and notes what everybody is owed: the
+    /// state, with the legs of its swap on this chain moved if they are `claimed`.
     fn pay(
         &self,
-        state: &State,
+        (state, claimed): (&State, bool),
         before: Option<u32>,
         unpaid: u32,
         draft: &mut Draft,
@@ -202,15 +214,11 @@ impl Job {
         }
         if unpaid != 0 {
             let phase = Phase::Concluded;
-            draft.makes.push(self.next_cell(
-                phase,
-                unpaid,
-                state,
-                MIN_CHANNEL_CAPACITY,
-                deployment,
-            ));
+            let rest = ChannelCell { claimed, ..self.contents(phase, unpaid, state) };
+            draft.makes.push(channel_cell(&rest, MIN_CHANNEL_CAPACITY, deployment));
         }
-        let dues = settlement_dues(setup, state, before, unpaid)?;
+        let outcome = setup.outcome(state, claimed)?;
+        let dues = settlement_dues(setup, &outcome, before, unpaid)?;
         let owed = self.contract.payouts().iter().zip(&dues);
         owed.into_iter().try_for_each(|(lock, due)| payouts.add(lock, due))
     }
@@ -237,22 +245,15 @@ impl Job {
         Ok(())
     }
 
-    fn next_cell(
-        &self,
-        phase: Phase,
-        marks: u32,
-        state: &State,
-        capacity: u64,
-        deployment: &Deployment,
-    ) -> Made {
-        let contents = ChannelCell {
+    fn contents(&self, phase: Phase, marks: u32, state: &State) -> ChannelCell {
+        ChannelCell {
             phase,
             marks,
             id: self.contract.id(),
             state_hash: state.hash(),
             version: state.version(),
-        };
-        channel_cell(&contents, capacity, deployment)
+            claimed: false,
+        }
     }
 }
 
@@ -294,6 +295,7 @@ pub(crate) fn funded_cell(
         id: contract.id(),
         state_hash: state.hash(),
         version: state.version(),
+        claimed: false,
     };
     Ok(channel_cell(&contents, capacity, deployment))
 }

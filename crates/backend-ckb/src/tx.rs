@@ -46,6 +46,9 @@ pub struct Draft {
     pub makes: Vec<Made>,
     /// Witnesses by position.
     pub witnesses: BTreeMap<usize, WitnessArgs>,
+    /// A time in seconds since 1970 that the chain's clock must have reached: an input of the
+    /// wallet's, the first, states it as its time lock.
+    pub reached: Option<u64>,
     deps: BTreeSet<Vec<u8>>,
 }
 

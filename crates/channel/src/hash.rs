@@ -1,7 +1,8 @@
-//! The two hash functions: Keccak-256 for everything that is signed, and CKB's Blake2b-256 for
-//! names of scripts and cells.
+//! The hash functions: Keccak-256 for everything that is signed, CKB's Blake2b-256 for names of
+//! scripts and cells, and SHA-256 for the locks of swaps, which other ledgers can compute as well.
 
 use blake2b_ref::Blake2bBuilder;
+use sha2::Sha256;
 use sha3::{Digest, Keccak256};
 
 /// Keccak-256, as Ethereum uses it (not FIPS-202 SHA3).
@@ -26,6 +27,12 @@ pub fn ckb_hash(parts: &[&[u8]]) -> [u8; 32] {
     digest
 }
 
+/// SHA-256.
+#[must_use]
+pub fn sha256(content: &[u8]) -> [u8; 32] {
+    Sha256::digest(content).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +55,13 @@ mod tests {
         let blank = "44f4c69744d5f8c55d642062949dcae49bc4e7ef43d388c5a12f42b5633d163e";
         assert_eq!(hex(ckb_hash(&[])), blank);
         assert_ne!(ckb_hash(&[b"abc"]), ckb_hash(&[b"abd"]));
+    }
+
+    /// FIPS 180-2, appendix B.1.
+    #[test]
+    fn sha256_is_the_standard_one() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex(sha256(b"abc")), abc);
     }
 
     #[test]

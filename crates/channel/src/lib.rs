@@ -2,10 +2,10 @@
 //!
 //! Types ([`Params`], [`State`], [`Allocation`]), their one canonical encoding ([`codec`]), the
 //! bytes that are signed ([`abi`], exactly go-perun's Ethereum encoding), strict signatures
-//! ([`sig`]), the rules for going from one state to the next ([`transition`]) and the adjudicator's
-//! verdict over a transaction ([`adjudicator`]). All of it is pure: no clock, no disk, no network,
-//! no randomness. The same functions run in the node, in the CKB script and in the browser; a rule
-//! exists once.
+//! ([`sig`]), the rules for going from one state to the next ([`transition`]), swaps across ledgers
+//! ([`swap`]) and the adjudicator's verdict over a transaction ([`adjudicator`]). All of it is
+//! pure: no clock, no disk, no network, no randomness. The same functions run in the node, in the
+//! CKB script and in the browser; a rule exists once.
 //!
 //! ```
 //! use perun_channel::{Address, Allocation, Amount, Asset, Params, Participant, State};
@@ -54,6 +54,7 @@ pub mod hash;
 mod params;
 pub mod sig;
 mod state;
+pub mod swap;
 pub mod transition;
 mod units;
 
@@ -61,6 +62,7 @@ pub use allocation::{Allocation, Asset, BackendId, SubAlloc};
 pub use params::{Params, Participant};
 pub use sig::{Address, Signature, SignedState};
 pub use state::State;
+pub use swap::Swap;
 pub use units::{Amount, ChannelId, Version};
 
 /// The most participants one channel may have. The script's signature checks of 16 parties fit well

@@ -2,9 +2,11 @@
 //!
 //! They are go-perun's generic transition rules and the ones it leaves out: the number of columns,
 //! the assets with their backends, and locked entries with their index maps are compared in full,
-//! and a final state locks nothing.
+//! and a final state locks nothing. A channel without an app may carry a pending swap, which only
+//! the steps of [`SwapStep`] bring and take away.
 
-use crate::{ChannelId, Params, State, Version};
+use crate::swap::{Swap, SwapError, SwapStep};
+use crate::{Address, ChannelId, Params, State, Version};
 
 /// Which rule a proposed next state breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +27,13 @@ pub enum TransitionRefusal {
     FinalWithLocked,
     /// A locked entry appeared, vanished or changed, its index map included.
     Locked,
-    /// A channel without an app carries no app data.
-    Data,
+    /// The app data of a channel without an app is neither empty nor a swap that fits the balances,
+    /// or the step cannot be made with it.
+    Swap(SwapError),
+    /// A swap is pending before or after an ordinary update.
+    SwapPending,
+    /// The state is not exactly the one that the swap's step leads to.
+    SwapStep,
 }
 
 impl core::fmt::Display for TransitionRefusal {
@@ -40,7 +47,9 @@ impl core::fmt::Display for TransitionRefusal {
             Self::Sum => "the sum of an asset changed",
             Self::FinalWithLocked => "a final state must not lock amounts",
             Self::Locked => "locked entries changed in an ordinary update",
-            Self::Data => "a channel without an app carries no app data",
+            Self::Swap(reason) => return reason.fmt(f),
+            Self::SwapPending => "a swap is pending; it must be finished or cancelled first",
+            Self::SwapStep => "the state is not exactly what the swap's step leads to",
         })
     }
 }
@@ -60,9 +69,18 @@ fn check_state_of(params: &Params, id: &ChannelId, state: &State) -> Result<(), 
         (state.id() == id, R::ChannelId),
         (state.outcome().columns() == params.participants().len(), R::Columns),
         (!state.is_final() || state.outcome().locked().is_empty(), R::FinalWithLocked),
-        (*params.app() != crate::Address::ZERO || state.data().is_empty(), R::Data),
     ];
-    first_broken(&rules)
+    first_broken(&rules)?;
+    if *params.app() == Address::ZERO { check_swap_in(state).map_err(R::Swap) } else { Ok(()) }
+}
+
+/// Whether a state of a channel without an app carries nothing, or one swap that fits it.
+fn check_swap_in(state: &State) -> Result<(), SwapError> {
+    match Swap::pending(state)? {
+        None => Ok(()),
+        Some(_) if state.is_final() => Err(SwapError::Final),
+        Some(swap) => swap.fits(state.outcome()),
+    }
 }
 
 /// Whether `next` may follow `current` with exactly the version `expected`.
@@ -93,7 +111,8 @@ fn check_of(
     first_broken(&rules)
 }
 
-/// [`check`], and no locked entry changes: the rule for payments and other ordinary updates.
+/// [`check`], no locked entry changes, and no swap is pending: the rule for payments and other
+/// ordinary updates.
 pub fn check_ordinary(
     params: &Params,
     current: &State,
@@ -112,11 +131,32 @@ pub fn check_ordinary_of(
     next: &State,
     expected: Version,
 ) -> Result<(), TransitionRefusal> {
+    use TransitionRefusal as R;
     check_of(params, id, current, next, expected)?;
-    first_broken(&[(
-        next.outcome().locked() == current.outcome().locked(),
-        TransitionRefusal::Locked,
-    )])
+    let empty = current.data().is_empty() && next.data().is_empty();
+    first_broken(&[
+        (next.outcome().locked() == current.outcome().locked(), R::Locked),
+        (*params.app() != Address::ZERO || empty, R::SwapPending),
+    ])
+}
+
+/// Whether `next` is exactly the state that this step of a swap leads to from `current`, with the
+/// version `expected`. `id` must be [`Params::id`].
+pub fn check_swap_step_of(
+    params: &Params,
+    id: &ChannelId,
+    current: &State,
+    next: &State,
+    expected: Version,
+    step: &SwapStep<'_>,
+) -> Result<(), TransitionRefusal> {
+    use TransitionRefusal as R;
+    if *params.app() != Address::ZERO {
+        return Err(R::Swap(SwapError::App));
+    }
+    check_of(params, id, current, next, expected)?;
+    let exact = step.after(current, expected).map_err(R::Swap)?;
+    first_broken(&[(*next == exact, R::SwapStep)])
 }
 
 fn first_broken(rules: &[(bool, TransitionRefusal)]) -> Result<(), TransitionRefusal> {
@@ -132,6 +172,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{TransitionRefusal as R, *};
+    use crate::swap::Leg;
     use crate::{Address, Allocation, Amount, Asset, BackendId, Participant, SubAlloc};
 
     const HOLDER: Address = Address::new([0x77; 20]);
@@ -339,14 +380,118 @@ mod tests {
     }
 
     #[test]
-    fn data_needs_an_app() {
+    fn data_needs_an_app_or_is_a_swap() {
         let with_data = |params: &Params| {
             let version = Version::new(5);
             State::new(params.id(), version, outcome(&[100, 200], vec![]), vec![1], false).unwrap()
         };
-        assert_eq!(verdict(&with_data(&params())), Err(R::Data));
+        let refused = Err(R::Swap(SwapError::Length));
+        assert_eq!(verdict(&with_data(&params())), refused);
+        assert_eq!(check_state(&params(), &with_data(&params())), refused);
         let with_app = params_of(Address::new([5; 20]));
         assert_eq!(check_state(&with_app, &with_data(&with_app)), Ok(()));
+    }
+
+    /// Party 0 gives 30 when the preimage of 32 sevens is shown.
+    fn swap(amount: u128) -> Swap {
+        let (expiry, amount) = (1_000, Amount::new(amount));
+        let leg = Leg { asset: 0, from: 0, to: 1, expiry, amount };
+        Swap::new(Swap::lock_of(&[7; 32]), vec![leg]).unwrap()
+    }
+
+    fn carrying(version: u64, balances: &[u128], data: Vec<u8>) -> State {
+        let outcome = outcome(balances, vec![]);
+        State::new(params().id(), Version::new(version), outcome, data, false).unwrap()
+    }
+
+    fn step(current: &State, next: &State, step: &SwapStep<'_>) -> Result<(), R> {
+        let version = next.version();
+        check_swap_step_of(&params(), &params().id(), current, next, version, step)
+    }
+
+    #[test]
+    fn a_state_carries_a_swap_that_fits_and_a_final_one_none() {
+        let fits = carrying(5, &[30, 270], swap(30).to_data());
+        assert_eq!(check_state(&params(), &fits), Ok(()));
+        assert_eq!(check_state(&params(), &fits.finalized()), Err(R::Swap(SwapError::Final)));
+        let large = carrying(5, &[29, 271], swap(30).to_data());
+        assert_eq!(check_state(&params(), &large), Err(R::Swap(SwapError::Balance)));
+        let twice = [swap(30).to_data(), swap(30).to_data()].concat();
+        let twice = carrying(5, &[100, 200], twice);
+        assert_eq!(check_state(&params(), &twice), Err(R::Swap(SwapError::Length)));
+    }
+
+    /// A payment beside a pending swap could take the money that the swap has promised, or keep the
+    /// swap alive in a state that nobody meant.
+    #[test]
+    fn no_ordinary_update_touches_a_pending_swap() {
+        let data = || swap(30).to_data();
+        let pending = carrying(4, &[100, 200], data());
+        for (before, after) in [
+            (current(), carrying(5, &[100, 200], data())),
+            (current(), carrying(5, &[90, 210], data())),
+            (pending.clone(), carrying(5, &[90, 210], data())),
+            (pending.clone(), carrying(5, &[100, 200], data())),
+            (pending.clone(), carrying(5, &[70, 230], vec![])),
+            (pending.clone(), carrying(5, &[100, 200], vec![])),
+            (pending, carrying(5, &[70, 230], vec![]).finalized()),
+        ] {
+            let verdict = check_ordinary(&params(), &before, &after, Version::new(5));
+            assert_eq!(verdict, Err(R::SwapPending), "{after:?}");
+        }
+    }
+
+    #[test]
+    fn a_swaps_steps_lead_to_exactly_one_state() {
+        let swap = swap(30);
+        let pending = carrying(5, &[100, 200], swap.to_data());
+        let steps = [
+            (current(), SwapStep::Start(&swap), pending.clone()),
+            (pending.clone(), SwapStep::Finish, carrying(7, &[70, 230], vec![])),
+            (pending, SwapStep::Cancel, carrying(7, &[100, 200], vec![])),
+        ];
+        for (before, one, after) in steps {
+            assert_eq!(step(&before, &after, &one), Ok(()));
+            let others = [
+                carrying(7, &[71, 229], after.data().to_vec()),
+                carrying(7, &[100, 200], self::swap(29).to_data()),
+                State::new(*after.id(), Version::new(7), after.outcome().clone(), vec![], true)
+                    .unwrap(),
+            ];
+            for other in others.iter().filter(|other| **other != after) {
+                assert_eq!(step(&before, other, &one), Err(R::SwapStep), "{one:?} to {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_swaps_steps_obey_the_rules_of_every_step() {
+        let (swap, start) = (swap(30), carrying(5, &[100, 200], swap(30).to_data()));
+        let one = SwapStep::Start(&swap);
+        assert_eq!(step(&start, &carrying(4, &[100, 200], vec![]), &one), Err(R::Version));
+        let early = check_swap_step_of(
+            &params(),
+            &params().id(),
+            &current(),
+            &start,
+            Version::new(6),
+            &one,
+        );
+        assert_eq!(early, Err(R::Version));
+        let richer = carrying(5, &[101, 200], swap.to_data());
+        assert_eq!(step(&current(), &richer, &one), Err(R::Sum));
+        let again = carrying(6, &[100, 200], swap.to_data());
+        assert_eq!(step(&start, &again, &one), Err(R::Swap(SwapError::Pending)));
+        let plain = carrying(6, &[100, 200], vec![]);
+        assert_eq!(
+            step(&current(), &plain, &SwapStep::Cancel),
+            Err(R::Swap(SwapError::NotPending))
+        );
+        let locking = state(6, outcome(&[80, 200], vec![entry(vec![])]));
+        assert_eq!(step(&start, &locking, &SwapStep::Cancel), Err(R::SwapStep));
+        let app = params_of(Address::new([5; 20]));
+        let other = check_swap_step_of(&app, &app.id(), &current(), &start, Version::new(5), &one);
+        assert_eq!(other, Err(R::Swap(SwapError::App)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! scripts, in `onchain/ckb/tests`.
 
 use perun_channel::adjudicator::{
-    Action, CHANNEL_DATA_LENGTH, Cell, ChannelCell, CkbParticipant, Code, Consent, Env,
+    Action, CHANNEL_DATA_LENGTH, Cell, ChannelCell, CkbParticipant, Code, Consent, Decision, Env,
     MIN_CHANNEL_CAPACITY, MIN_RESERVE, Phase, Row, Setup, Slot, StateBody, View, WitnessArgs,
     WitnessField, held, judge, settlement_dues, vault_opens,
 };
@@ -86,7 +86,14 @@ fn action() -> impl Strategy<Value = Action> {
             1 => Action::Fund { setup, body },
             2 => Action::AbortFunding { setup, body },
             3 => Action::Register { setup, body, slot, signatures },
-            4 => Action::Conclude { setup, body },
+            4 => {
+                let decision = match signatures.len() {
+                    0 => None,
+                    1 => Some(Decision::Refund),
+                    _ => Some(Decision::Claim([slot.number(); 32])),
+                };
+                Action::Conclude { setup, body, decision }
+            }
             5 => Action::Withdraw { setup, body },
             6 => Action::CloseFinal { setup, body, signatures },
             _ => {
@@ -141,13 +148,15 @@ proptest! {
     fn any_data_is_a_channel_cell_or_a_code(
         mut data in vec(any::<u8>(), CHANNEL_DATA_LENGTH - 1..=CHANNEL_DATA_LENGTH + 1),
         phase in 0..6_u8,
+        claimed in 0..3_u8,
         sound in any::<bool>(),
     ) {
         if sound {
-            data[..4].copy_from_slice(&[2, 1, phase, 0]);
+            data[..4].copy_from_slice(&[2, 1, phase, claimed]);
             data[80..].fill(0);
         }
         if let Ok(cell) = ChannelCell::from_data(&data) {
+            prop_assert!(!cell.claimed || cell.phase == Phase::Concluded);
             prop_assert_eq!(cell.to_data(), data);
         }
     }
@@ -178,7 +187,7 @@ proptest! {
         let state = state(&setup, 3, &weights);
         let first = setup.token_mask() & skipped;
         let second = first & later;
-        let mut paid = settlement_dues(&setup, &state, None, first).unwrap();
+        let mut paid = settlement_dues(&setup, state.outcome(), None, first).unwrap();
         if first != 0 {
             for (identity, due) in setup.identities().iter().zip(&paid) {
                 // Everybody keeps what a plain cell needs.
@@ -188,7 +197,7 @@ proptest! {
         let mut before = first;
         for after in [second, 0] {
             if before != after {
-                let more = settlement_dues(&setup, &state, Some(before), after).unwrap();
+                let more = settlement_dues(&setup, state.outcome(), Some(before), after).unwrap();
                 for (sum, more) in paid.iter_mut().zip(more) {
                     sum.capacity += more.capacity;
                     sum.tokens.extend(more.tokens);
@@ -196,7 +205,7 @@ proptest! {
                 before = after;
             }
         }
-        let mut at_once = settlement_dues(&setup, &state, None, 0).unwrap();
+        let mut at_once = settlement_dues(&setup, state.outcome(), None, 0).unwrap();
         let mut index = 0..;
         for (stepwise, whole) in paid.iter_mut().zip(&mut at_once) {
             prop_assert_eq!(stepwise.capacity, whole.capacity);
@@ -349,6 +358,7 @@ fn a_cell_that_is_longer_than_it_looks_is_no_channel_cell() {
         id: ChannelId::new([1; 32]),
         state_hash: [2; 32],
         version: Version::ZERO,
+        claimed: false,
     };
     let data = [cell.to_data(), vec![0]].concat();
     let outputs = vec![Cell::new(MIN_CHANNEL_CAPACITY, [1; 32], Some(ENV.channel_type), &data)];

@@ -111,6 +111,7 @@ fn cell_text() -> Vec<u8> {
         id: perun_channel::ChannelId::new([7; 32]),
         state_hash: [8; 32],
         version: perun_channel::Version::new(9),
+        claimed: false,
     };
     perun_cli::text::hex::full(&cell.to_data()).into_bytes()
 }

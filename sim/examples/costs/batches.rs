@@ -159,5 +159,5 @@ fn register(world: &World, opened: &OpenedChannel, user: usize) -> Outcome<Step>
 }
 
 fn conclude(_: &World, opened: &OpenedChannel, _: usize) -> Outcome<Step> {
-    Ok(Step::Conclude { state: next(&opened.state)?, unpaid: 0 })
+    Ok(Step::Conclude { state: next(&opened.state)?, unpaid: 0, decision: None })
 }

@@ -6,7 +6,9 @@ use perun_backend_ckb::dispute::Step;
 use perun_backend_ckb::money::CKB;
 use perun_backend_ckb::open::{ChannelTerms, OpenedChannel, Terms};
 use perun_backend_ckb::rpc::DevControl;
-use perun_channel::{Amount, SignedState, State};
+use perun_channel::adjudicator::Decision;
+use perun_channel::swap::{Leg, SwapStep};
+use perun_channel::{Amount, SignedState, State, Swap};
 
 use crate::Outcome;
 use crate::jobs::{act, next, registration};
@@ -36,6 +38,7 @@ pub(crate) fn measure(table: &mut Table, parties: usize, with_token: bool) -> Ou
     life.note(table, &before, "open", &measured)?;
     life.locked(table)?;
     life.disputes(table)?;
+    life.swaps(table)?;
     life.close(table)?;
     if parties == 2 { life.together(table) } else { Ok(()) }
 }
@@ -104,7 +107,7 @@ impl Life {
         self.step(table, &world, (1, "refute"), refute)?;
         world.chain.advance(CHALLENGE)?;
         let later = world.fork();
-        let conclude = Step::Conclude { state: newest.clone(), unpaid: 0 };
+        let conclude = Step::Conclude { state: newest.clone(), unpaid: 0, decision: None };
         self.step(table, &world, (0, "conclude"), conclude)?;
         if self.with_token { self.leave(table, &later, newest) } else { Ok(()) }
     }
@@ -112,7 +115,7 @@ impl Life {
     /// The token's row is left behind and withdrawn later.
     fn leave(&self, table: &mut Table, world: &World, state: State) -> Outcome<()> {
         let unpaid = self.opened.contract.setup().token_mask();
-        let conclude = Step::Conclude { state: state.clone(), unpaid };
+        let conclude = Step::Conclude { state: state.clone(), unpaid, decision: None };
         self.step(table, world, (0, "conclude, token row left"), conclude)?;
         let left: u64 = world.live(&self.opened.contract)?.cell().output.capacity().into();
         let name = format!("{}: channel cell of a token row left", self.title);
@@ -125,6 +128,33 @@ impl Life {
         // withdraws must give the rest of their capacity, and a payee's lock may not lack it.
         let outsider = self.people.len();
         self.step(table, world, (outsider, "withdraw, by an outsider who adds capacity"), step)
+    }
+
+    /// A state with a swap in every asset, concluded with its secret and without.
+    fn swaps(&self, table: &mut Table) -> Outcome<()> {
+        /// From now to the expiry, in seconds: after the challenge.
+        const LASTS: u64 = 2 * CHALLENGE;
+        let secret = [0x51; 32];
+        let expiry = self.world.chain.median_time()? / 1_000 + LASTS;
+        let leg = |asset| Leg { asset, from: 0, to: 1, expiry, amount: Amount::new(1) };
+        let rows = u8::try_from(self.opened.state.outcome().assets().len())?;
+        let swap = Swap::new(Swap::lock_of(&secret), (0..rows).map(leg).collect())?;
+        let plain = next(&self.opened.state)?;
+        let state = SwapStep::Start(&swap).after(&plain, plain.version())?;
+        let signed = self.world.signed(&self.opened.contract, state.clone(), &self.people)?;
+        let world = self.world.fork();
+        let register = registration(&world, &self.opened, (0, 0), &state, Some(&signed))?;
+        self.step(table, &world, (0, "register a swap"), register)?;
+        world.chain.advance(CHALLENGE)?;
+        let later = world.fork();
+        let conclude = |decision| {
+            let (state, decision) = (state.clone(), Some(decision));
+            Step::Conclude { state, unpaid: 0, decision }
+        };
+        let claim = conclude(Decision::Claim(secret));
+        self.step(table, &world, (0, "conclude, swap claimed"), claim)?;
+        later.chain.advance(LASTS)?;
+        self.step(table, &later, (0, "conclude, swap lapsed"), conclude(Decision::Refund))
     }
 
     fn close(&self, table: &mut Table) -> Outcome<()> {

@@ -54,7 +54,7 @@ const PROGRAM: &[&str] = &[
 
 /// Arrows point down; rooms of one floor do not know each other.
 const FLOORS: &[Floor] = &[
-    floor("perun-channel", &[], Some(3)),
+    floor("perun-channel", &[], Some(4)),
     floor("perun-protocol", GROUND, Some(0)),
     floor("perun-wire", GROUND, None),
     floor("perun-store", GROUND, None),
@@ -250,11 +250,11 @@ mod tests {
     }
 
     #[test]
-    fn the_ground_takes_three_crates_from_outside_and_the_protocol_none() {
+    fn the_ground_takes_four_crates_from_outside_and_the_protocol_none() {
         let channel = "[package]\nname = \"perun-channel\"\n\
-                       [dependencies]\na = \"1\"\nb = \"1\"\nc = \"1\"\n";
+                       [dependencies]\na = \"1\"\nb = \"1\"\nc = \"1\"\nd = \"1\"\n";
         assert!(findings(channel).is_empty());
-        assert_eq!(findings(&format!("{channel}d = \"1\"")).len(), 1);
+        assert_eq!(findings(&format!("{channel}e = \"1\"")).len(), 1);
         let protocol = "[package]\nname = \"perun-protocol\"\n[dependencies]\na = \"1\"";
         assert_eq!(findings(protocol).len(), 1);
         let tested = "[package]\nname = \"perun-protocol\"\n[dev-dependencies]\na = \"1\"";

@@ -6,8 +6,8 @@
 
 use super::BlockStamp;
 use ckb_types::packed::{Byte32, OutPoint};
-use perun_channel::adjudicator::{ChannelCell, Setup, Slot};
-use perun_channel::{ChannelId, Signature, State};
+use perun_channel::adjudicator::{ChannelCell, Decision, Setup, Slot};
+use perun_channel::{ChannelId, Signature, State, Swap};
 
 /// News of one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +146,8 @@ pub enum Cause {
     Concluded {
         /// The state.
         state: State,
+        /// How its swap ended on this chain; a claim's preimage opens the other ledgers' legs.
+        decision: Option<Decision>,
         /// The token rows left unpaid, one bit each.
         unpaid: u32,
         /// The cell that keeps them, if there are any.
@@ -186,4 +188,17 @@ pub enum Cause {
         /// The input.
         input: OutPoint,
     },
+}
+
+impl Cause {
+    /// The preimage that a claim has shown, if it opens the lock of the state's swap: then it opens
+    /// the same swap's legs on every other ledger, whether or not this change ever settles.
+    #[must_use]
+    pub fn secret(&self) -> Option<&[u8; 32]> {
+        let Self::Concluded { state, decision: Some(Decision::Claim(preimage)), .. } = self else {
+            return None;
+        };
+        let swap = Swap::pending(state).ok().flatten();
+        swap.is_some_and(|swap| swap.opened_by(preimage)).then_some(preimage)
+    }
 }

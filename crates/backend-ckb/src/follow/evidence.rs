@@ -202,8 +202,8 @@ pub(super) fn cause(
             let state = setup.state(body)?;
             Ok(Cause::Registered { state, slot, signatures, cell, deadline_ms })
         }
-        Action::Conclude { setup, body } => {
-            Ok(Cause::Concluded { state: setup.state(body)?, unpaid, cell })
+        Action::Conclude { setup, body, decision } => {
+            Ok(Cause::Concluded { state: setup.state(body)?, decision, unpaid, cell })
         }
         Action::Withdraw { setup, body } => {
             Ok(Cause::Withdrawn { state: setup.state(body)?, unpaid, cell })

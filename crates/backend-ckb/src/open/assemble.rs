@@ -73,7 +73,7 @@ pub struct Ending {
 impl Ending {
     /// What each participant is credited with.
     pub(crate) fn dues(&self) -> Result<Vec<Due>, Error> {
-        Ok(settlement_dues(self.contract.setup(), &self.state, None, 0)?)
+        Ok(settlement_dues(self.contract.setup(), self.state.outcome(), None, 0)?)
     }
 }
 

@@ -87,7 +87,7 @@ fn dispute(world: &World) {
     let register = world.act(&bob, &opened.contract, step).unwrap();
     println!("register: {} bytes, {} cycles", register.spent.size(), register.cycles);
 
-    let conclude = Step::Conclude { state: paid, unpaid: 0 };
+    let conclude = Step::Conclude { state: paid, unpaid: 0, decision: None };
     let early = world.act(&alice, &opened.contract, conclude.clone()).unwrap_err();
     assert!(matches!(early, Error::Rpc(RpcError::Immature { .. })), "{early}");
     world.chain.advance(CHALLENGE).unwrap();

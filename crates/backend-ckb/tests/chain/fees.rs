@@ -205,7 +205,8 @@ fn many_disputes_are_registered_and_concluded_together() {
     assert_eq!(batch.results, [Ok(0), Ok(0), Ok(1), Ok(1)]);
     world.chain.mine(3).unwrap();
     world.chain.advance(CHALLENGE).unwrap();
-    let conclude = jobs(&|channel| Step::Conclude { state: channel.state.clone(), unpaid: 0 });
+    let conclude =
+        jobs(&|channel| Step::Conclude { state: channel.state.clone(), unpaid: 0, decision: None });
     let batch = submit(&purse, &conclude);
     assert_eq!(batch.results, vec![Ok(0); 4]);
     world.mined(&batch.sent[0].hash());
@@ -216,7 +217,7 @@ fn a_step_that_the_verdict_refuses_is_not_sent() {
     let world = World::new();
     let (alice, bob) = (world.person(1), world.person(2));
     let opened = open(&world, &[&world.coin], &[[500 * COINS, 0]], [&alice, &bob]);
-    let conclude = Step::Conclude { state: opened.state.clone(), unpaid: 0 };
+    let conclude = Step::Conclude { state: opened.state.clone(), unpaid: 0, decision: None };
     let error = world.act(&alice, &opened.contract, conclude).unwrap_err();
     assert_eq!(error, Error::Verdict(Code::WrongAction));
     assert!(error.to_string().contains("nothing was sent"));

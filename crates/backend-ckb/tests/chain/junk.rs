@@ -62,7 +62,7 @@ fn a_thousand_cells_under_the_vault_lock_do_not_hide_a_dispute() {
     let refute = world.register(&bob, 1, &channel.contract, &newest, Some(&kept));
     world.act(&bob, &channel.contract, refute).unwrap();
     world.chain.advance(CHALLENGE).unwrap();
-    let conclude = Step::Conclude { state: newest, unpaid: 0 };
+    let conclude = Step::Conclude { state: newest, unpaid: 0, decision: None };
     world.act(&bob, &channel.contract, conclude).unwrap();
     assert!(world.is_gone(&channel.contract));
 }

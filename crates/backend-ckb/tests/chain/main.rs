@@ -8,4 +8,5 @@ mod owners;
 mod payouts;
 mod ransom;
 mod shared;
+mod swaps;
 mod world;

@@ -36,7 +36,7 @@ fn leaves(world: &World, peer: &Person, channel: &OpenedChannel, unpaid: u32) {
     let register = world.register(peer, 1, &channel.contract, &channel.state, None);
     world.act(peer, &channel.contract, register).unwrap();
     world.chain.advance(CHALLENGE).unwrap();
-    let conclude = Step::Conclude { state: channel.state.clone(), unpaid };
+    let conclude = Step::Conclude { state: channel.state.clone(), unpaid, decision: None };
     world.act(peer, &channel.contract, conclude).unwrap();
 }
 

@@ -3,7 +3,8 @@
 use crate::scene::{CHALLENGE_SECS, Scene, Watcher};
 use perun_backend_ckb::follow::{Cause, Change, ChannelEvent, deadline_reached};
 use perun_backend_ckb::rpc::{DevControl, Rpc, RpcError};
-use perun_channel::adjudicator::{Slot, SlotKind};
+use perun_channel::State;
+use perun_channel::adjudicator::{Decision, Slot, SlotKind};
 
 fn only(events: Vec<ChannelEvent>) -> Change {
     let [ChannelEvent::Now(change)] = events.as_slice() else { panic!("not one: {events:?}") };
@@ -93,6 +94,46 @@ fn conclude_when_the_deadline_is_reached(
     scene.chain.mine(300).unwrap();
     assert_eq!(watcher.told(&scene.chain), ["settled 301 concluded 7"]);
     assert_eq!(watcher.0.live_cell(&disputed.id()), None);
+}
+
+/// Whoever claims on this ledger tells everybody the secret that opens the other ledgers' legs,
+/// from the pool on.
+#[test]
+fn a_claim_tells_its_secret_before_it_is_committed() {
+    let (scene, secret) = (Scene::new(), [0x5e; 32]);
+    let (open, pacts) = scene.open(&scene.coin(), 1, true);
+    let mut watcher = Watcher::new(&scene);
+    watcher.0.watch(pacts[0].watch(1, &open)).unwrap();
+    scene.commit(&[&open]);
+    let state = pacts[0].swapping(4, &secret);
+    let (register, disputed) = scene.register(&pacts[0], &state, 0);
+    scene.commit(&[&register]);
+    watcher.told(&scene.chain);
+    scene.chain.advance(CHALLENGE_SECS).unwrap();
+    let claim = scene.claim(&disputed, &state, secret);
+    scene.chain.send_transaction(&claim).unwrap();
+    for blocks in [0, 3] {
+        scene.chain.mine(blocks).unwrap();
+        let change = only(watcher.events(&scene.chain));
+        assert_eq!(change.confirmations() != 0, blocks != 0);
+        assert_eq!(change.cause.secret(), Some(&secret), "after {blocks} blocks");
+    }
+}
+
+/// A node can show a transaction that the chain would never take.
+#[test]
+fn a_secret_that_does_not_open_the_lock_is_none() {
+    let scene = Scene::new();
+    let (_, pacts) = scene.open(&scene.coin(), 1, true);
+    let state = pacts[0].swapping(4, &[0x5e; 32]);
+    let told = |state: State, secret: [u8; 32]| {
+        let decision = Some(Decision::Claim(secret));
+        let cause = Cause::Concluded { state, decision, unpaid: 0, cell: None };
+        cause.secret().copied()
+    };
+    assert_eq!(told(state.clone(), [0x5e; 32]), Some([0x5e; 32]));
+    assert_eq!(told(state, [0x5f; 32]), None);
+    assert_eq!(told(pacts[0].state(4), [0x5e; 32]), None);
 }
 
 #[test]

@@ -12,12 +12,13 @@ use perun_backend_ckb::follow::{
 };
 use perun_backend_ckb::rpc::{Cell, DevControl, Rpc};
 use perun_channel::adjudicator::{
-    Action, ChannelCell, CkbParticipant, Consent, Env, Phase, Row, Setup, Slot, SlotKind,
+    Action, ChannelCell, CkbParticipant, Consent, Decision, Env, Phase, Row, Setup, Slot, SlotKind,
     StateBody, WitnessArgs, WitnessField, consent_digest, origin, registration_digest,
 };
 use perun_channel::codec::{Decode, Encode};
 use perun_channel::hash::ckb_hash;
 use perun_channel::sig::sign;
+use perun_channel::swap::{Leg, Swap, SwapStep};
 use perun_channel::{
     Address, Allocation, Amount, Asset, ChannelId, Participant, Signature, State, Version,
 };
@@ -181,6 +182,7 @@ impl Scene {
                 id: setup.id(),
                 state_hash: state.hash(),
                 version: Version::ZERO,
+                claimed: false,
             };
             let capacity = (BALANCE + RESERVE) * if complete { 2 } else { 1 };
             outputs.push(self.channel_output(&content, capacity));
@@ -225,6 +227,7 @@ impl Scene {
             id: content.id,
             state_hash: state.hash(),
             version: state.version(),
+            claimed: false,
         };
         let output = self.channel_output(&next, shannons(&pact.cell.output));
         let action = Action::Register {
@@ -238,8 +241,18 @@ impl Scene {
 
     /// Pays the registered state.
     pub(crate) fn conclude(&self, pact: &Pact, state: &State) -> TransactionView {
-        let action = Action::Conclude { setup: pact.setup.clone(), body: StateBody::of(state) };
+        let (setup, body) = (pact.setup.clone(), StateBody::of(state));
+        let action = Action::Conclude { setup, body, decision: None };
         self.spend(pact, since(), self.payouts(state), action).0
+    }
+
+    /// Pays the registered state, whose swap this secret opens.
+    pub(crate) fn claim(&self, pact: &Pact, state: &State, secret: [u8; 32]) -> TransactionView {
+        let (setup, body) = (pact.setup.clone(), StateBody::of(state));
+        let outcome = setup.outcome(state, true).unwrap();
+        let action = Action::Conclude { setup, body, decision: Some(Decision::Claim(secret)) };
+        let paid = state.at_version(state.version(), outcome);
+        self.spend(pact, since(), self.payouts(&paid), action).0
     }
 
     /// Pays a final state.
@@ -381,6 +394,13 @@ impl Pact {
         let initial = Self::initial(&self.setup);
         let paid = initial.outcome().transfer(0, 1, 0, Amount::new(u128::from(version))).unwrap();
         initial.at_version(Version::new(version), paid)
+    }
+
+    /// The state with this version, in which the first one pays the second for this secret.
+    pub(crate) fn swapping(&self, version: u64, secret: &[u8; 32]) -> State {
+        let leg = Leg { asset: 0, from: 0, to: 1, expiry: 1, amount: Amount::new(9_000) };
+        let swap = Swap::new(Swap::lock_of(secret), vec![leg]).unwrap();
+        SwapStep::Start(&swap).after(&Self::initial(&self.setup), Version::new(version)).unwrap()
     }
 
     fn content(&self) -> ChannelCell {

@@ -109,6 +109,9 @@ pub struct ChannelCell {
     pub state_hash: [u8; 32],
     /// The version of the stored state.
     pub version: Version,
+    /// Concluded: whether the preimage of the state's swap was shown, so that its legs on this
+    /// ledger move in the rows that are not yet paid too. Else false.
+    pub claimed: bool,
 }
 
 impl ChannelCell {
@@ -116,7 +119,8 @@ impl ChannelCell {
     #[must_use]
     pub fn to_data(&self) -> Vec<u8> {
         let mut data = Vec::with_capacity(CHANNEL_DATA_LENGTH);
-        data.extend_from_slice(&[FORMAT, KIND_CHANNEL, self.phase.number(), 0]);
+        let claimed = u8::from(self.claimed);
+        data.extend_from_slice(&[FORMAT, KIND_CHANNEL, self.phase.number(), claimed]);
         data.extend_from_slice(&self.marks.to_le_bytes());
         data.extend_from_slice(self.id.as_bytes());
         data.extend_from_slice(&self.state_hash);
@@ -140,16 +144,17 @@ impl ChannelCell {
 
     fn read(data: &[u8]) -> Result<Option<Self>, DecodeError> {
         let mut reader = Reader::new(data);
-        let [format, kind, phase, zero] = reader.array()?;
+        let [format, kind, phase] = reader.array()?;
+        let claimed = reader.flag()?;
         let marks = reader.u32()?;
         let id = ChannelId::new(reader.array()?);
         let state_hash = reader.array()?;
         let version = Version::new(reader.u64()?);
         let resolved: [u8; 36] = reader.array()?;
         reader.finish()?;
-        let well_formed =
-            format == FORMAT && kind == KIND_CHANNEL && zero == 0 && resolved == [0; 36];
-        let phase = Phase::from_number(phase).filter(|_| well_formed);
-        Ok(phase.map(|phase| Self { phase, marks, id, state_hash, version }))
+        let well_formed = format == FORMAT && kind == KIND_CHANNEL && resolved == [0; 36];
+        let phase = Phase::from_number(phase)
+            .filter(|phase| well_formed && (!claimed || *phase == Phase::Concluded));
+        Ok(phase.map(|phase| Self { phase, marks, id, state_hash, version, claimed }))
     }
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use super::{consent, funding, register, settle};
 use crate::hash::ckb_hash;
+use crate::swap::EXPIRY_END;
 use crate::{Address, ChannelId, MAX_CHALLENGE_SECS};
 
 /// What the verdict must know of its ledger.
@@ -201,8 +202,8 @@ impl<'a> Court<'a> {
             (Action::Register { setup, body, slot, signatures }, Phase::Open | Phase::Disputed) => {
                 register::check(self, &spent, &setup, body, slot, &signatures)
             }
-            (Action::Conclude { setup, body }, Phase::Disputed) => {
-                settle::conclude(self, &spent, &setup, body)
+            (Action::Conclude { setup, body, decision }, Phase::Disputed) => {
+                settle::conclude(self, &spent, &setup, body, decision.as_ref())
             }
             (Action::Withdraw { setup, body }, Phase::Concluded) => {
                 settle::withdraw(self, &spent, &setup, body)
@@ -250,6 +251,25 @@ impl<'a> Court<'a> {
     }
 }
 
+impl View {
+    /// Whether the chain let this transaction in only because its clock has reached `seconds` since
+    /// 1970: some input asks it to wait that long in absolute time, and not so long that nodes,
+    /// which multiply the number, could mistake it for a shorter wait.
+    pub(super) fn proves_time(&self, seconds: u64) -> bool {
+        /// Absolute, measured by median timestamp: the top byte of `since`.
+        const ABSOLUTE_TIMESTAMP: u64 = 0x40;
+        self.inputs.iter().any(|input| {
+            let (metric, value) = split_since(input.since);
+            metric == ABSOLUTE_TIMESTAMP && (seconds..EXPIRY_END).contains(&value)
+        })
+    }
+}
+
+/// What a time lock counts, and how much of it.
+const fn split_since(since: u64) -> (u64, u64) {
+    (since >> 56, since & 0x00ff_ffff_ffff_ffff)
+}
+
 impl Spent<'_> {
     /// The continuing cell, for actions that make one.
     pub(super) fn continued(&self) -> Result<(usize, &Cell, &ChannelCell), Code> {
@@ -264,7 +284,7 @@ impl Spent<'_> {
     pub(super) fn waited(&self, seconds: u64) -> Result<(), Code> {
         /// Relative, measured by median timestamp: the top byte of `since`.
         const RELATIVE_TIMESTAMP: u64 = 0xc0;
-        let (metric, value) = (self.since >> 56, self.since & 0x00ff_ffff_ffff_ffff);
+        let (metric, value) = split_since(self.since);
         let in_range = (seconds..=MAX_CHALLENGE_SECS).contains(&value);
         if metric == RELATIVE_TIMESTAMP && in_range { Ok(()) } else { Err(Code::Since) }
     }

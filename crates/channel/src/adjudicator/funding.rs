@@ -78,7 +78,8 @@ pub(super) fn abort(
 
 fn initial_state(setup: &Setup, body: StateBody) -> Result<State, Code> {
     let state = setup.state(body)?;
-    let starts = state.version() == Version::ZERO && !state.is_final();
+    let plain = !state.is_final() && state.data().is_empty();
+    let starts = plain && state.version() == Version::ZERO;
     if starts { Ok(state) } else { Err(Code::InitialState) }
 }
 
@@ -106,6 +107,7 @@ fn check_holdings(
         id: setup.id(),
         state_hash: state.hash(),
         version: Version::ZERO,
+        claimed: false,
     };
     if *channel != expected {
         return Err(Code::ChannelFrame);

@@ -30,4 +30,4 @@ pub use payout::{Due, Dues, MAX_FEE_SLACK, TokenDue, held, settlement_dues, shor
 pub use register::registration_digest;
 pub use setup::{CkbParticipant, MIN_RESERVE, Row, Setup, StateBody, origin};
 pub use view::{Cell, DATA_PREFIX, Input, MAX_CELLS, View};
-pub use witness::{Action, Consent};
+pub use witness::{Action, Consent, Decision};

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::cell::MIN_CHANNEL_CAPACITY;
 use super::setup::{MIN_RESERVE, row_mark};
 use super::{CkbParticipant, Code, Setup, View};
-use crate::State;
+use crate::Allocation;
 
 /// The most that payees who sign the transaction may lend it for its network fee: 0.01 CKB.
 pub const MAX_FEE_SLACK: u64 = 1_000_000;
@@ -161,12 +161,12 @@ impl Dues {
     }
 }
 
-/// What each participant is owed when rows go from `unpaid_before` (none: nothing was paid yet) to
-/// `unpaid`. Coins and reserves are paid by the first settlement, less what the unpaid rows' cells
-/// hold.
+/// What each participant is owed of this outcome when rows go from `unpaid_before` (none: nothing
+/// was paid yet) to `unpaid`. Coins and reserves are paid by the first settlement, less what the
+/// unpaid rows' cells hold.
 pub fn settlement_dues(
     setup: &Setup,
-    state: &State,
+    outcome: &Allocation,
     unpaid_before: Option<u32>,
     unpaid: u32,
 ) -> Result<Vec<Due>, Code> {
@@ -176,7 +176,7 @@ pub fn settlement_dues(
         Some(marks) => held(setup, marks)?,
         None => setup.identities().iter().map(|identity| identity.reserve).collect(),
     };
-    let balance = |row, index| state.outcome().balance(row, index).map_or(0, crate::Amount::get);
+    let balance = |row, index| outcome.balance(row, index).map_or(0, crate::Amount::get);
     (0..setup.identities().len())
         .zip(kept.iter().zip(&keeps))
         .map(|(index, (kept, keeps))| {

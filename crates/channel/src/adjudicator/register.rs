@@ -60,6 +60,7 @@ pub(super) fn check(
         id: old.id,
         state_hash,
         version: state.version(),
+        claimed: false,
     };
     if *next != expected {
         return Err(Code::ChannelFrame);

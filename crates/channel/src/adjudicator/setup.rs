@@ -9,10 +9,11 @@ use super::MIN_CHANNEL_CAPACITY;
 use crate::allocation::read_matrix;
 use crate::codec::{self, Decode, DecodeError, Encode, Reader};
 use crate::hash::ckb_hash;
+use crate::transition::TransitionRefusal;
 use crate::{
     Address, Allocation, Amount, Asset, BackendId, ChannelId, MAX_ASSETS, MAX_CHALLENGE_SECS,
     MAX_DATA, MAX_LOCKED, MAX_PARTICIPANTS, MIN_CHALLENGE_SECS, Params, Participant, State,
-    SubAlloc, Version, transition,
+    SubAlloc, Swap, Version, transition,
 };
 
 /// The smallest reserve of a participant, in shannons: what a plain payout cell occupies, so that
@@ -241,8 +242,28 @@ impl Setup {
         }
         let state = State::new(self.id(), body.version, outcome, body.data, body.is_final)
             .map_err(|_| Code::StateShape)?;
-        transition::check_state(&self.params, &state).map_err(|_| Code::StateShape)?;
+        transition::check_state(&self.params, &state).map_err(|refusal| match refusal {
+            TransitionRefusal::Swap(_) => Code::Swap,
+            _ => Code::StateShape,
+        })?;
         Ok(state)
+    }
+
+    /// From when on the legs of the state's swap on this ledger may lapse, in seconds since 1970;
+    /// none if no leg is on this ledger, so that there is nothing to decide.
+    pub fn expiry(&self, state: &State) -> Result<Option<u64>, Code> {
+        let swap = Swap::pending(state).map_err(|_| Code::Swap)?;
+        Ok(swap.and_then(|swap| swap.expiry(state.outcome(), is_native)))
+    }
+
+    /// What the state pays on this ledger: its balances, with the legs of its swap on this ledger
+    /// moved if they are `claimed`. Rows of other ledgers stay as they are.
+    pub fn outcome(&self, state: &State, claimed: bool) -> Result<Allocation, Code> {
+        let swap = Swap::pending(state).map_err(|_| Code::Swap)?;
+        match swap.filter(|_| claimed) {
+            Some(swap) => swap.applied(state.outcome(), is_native).map_err(|_| Code::Swap),
+            None => Ok(state.outcome().clone()),
+        }
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Code> {
@@ -345,6 +366,11 @@ fn nonce(origin: &[u8; 32], chain: u64, rows: &[Row]) -> [u8; 32] {
 /// The mark of an asset row in a bitmap; rows are at most [`MAX_ASSETS`].
 pub(super) fn row_mark(row: usize) -> u32 {
     u32::try_from(row).ok().and_then(|row| 1u32.checked_shl(row)).unwrap_or(0)
+}
+
+/// Whether this ledger pays the asset. A setup has no assets of another chain of its kind.
+fn is_native(asset: &Asset) -> bool {
+    asset.backend() == BackendId::CKB
 }
 
 fn check_rows(rows: &[Row], chain: u64) -> Result<(), Code> {

@@ -42,6 +42,37 @@ impl Consent {
     }
 }
 
+/// How the legs that a registered state's swap has on this ledger end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// They move: this is the preimage.
+    Claim([u8; 32]),
+    /// They lapse: an input's time lock proves that the last of them has expired.
+    Refund,
+}
+
+impl Decision {
+    fn encode(decision: Option<&Self>, out: &mut Vec<u8>) {
+        match decision {
+            None => out.push(0),
+            Some(Self::Claim(preimage)) => {
+                out.push(1);
+                out.extend_from_slice(preimage);
+            }
+            Some(Self::Refund) => out.push(2),
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Option<Self>, Code> {
+        match reader.u8().map_err(|_| Code::Witness)? {
+            0 => Ok(None),
+            1 => reader.array().map(|it| Some(Self::Claim(it))).map_err(|_| Code::Witness),
+            2 => Ok(Some(Self::Refund)),
+            _ => Err(Code::Witness),
+        }
+    }
+}
+
 /// An action on one channel, with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -84,6 +115,8 @@ pub enum Action {
         setup: Setup,
         /// The registered state.
         body: StateBody,
+        /// How its swap ends here; none if it has no legs on this ledger.
+        decision: Option<Decision>,
     },
     /// Pays token rows that were left unpaid.
     Withdraw {
@@ -151,7 +184,7 @@ impl Action {
                 let slot = Slot::from_number(reader.u8().map_err(|_| Code::Witness)?);
                 Ok(Self::Register { setup, body, slot, signatures: read_signatures(reader)? })
             }
-            4 => Ok(Self::Conclude { setup, body }),
+            4 => Ok(Self::Conclude { setup, body, decision: Decision::decode(reader)? }),
             5 => Ok(Self::Withdraw { setup, body }),
             6 => Ok(Self::CloseFinal { setup, body, signatures: read_signatures(reader)? }),
             _ => Err(Code::Witness),
@@ -180,8 +213,11 @@ impl Encode for Action {
             Self::Create { body, .. }
             | Self::Fund { body, .. }
             | Self::AbortFunding { body, .. }
-            | Self::Conclude { body, .. }
             | Self::Withdraw { body, .. } => body.encode(out),
+            Self::Conclude { body, decision, .. } => {
+                body.encode(out);
+                Decision::encode(decision.as_ref(), out);
+            }
             Self::Register { body, slot, signatures, .. } => {
                 body.encode(out);
                 out.push(slot.number());

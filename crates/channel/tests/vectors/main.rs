@@ -7,3 +7,4 @@
 mod codec;
 mod ethereum;
 mod read;
+mod swap;

@@ -6,7 +6,7 @@ use crate::text::hex;
 use crate::text::table::Align;
 use ckb_types::packed::BytesVec;
 use perun_channel::adjudicator::{
-    Action, Consent, Env, Slot, StateBody, WitnessArgs, WitnessField, consent_digest,
+    Action, Consent, Decision, Env, Slot, StateBody, WitnessArgs, WitnessField, consent_digest,
     registration_digest,
 };
 use perun_channel::{Address, Signature, State};
@@ -100,6 +100,16 @@ pub(super) fn facts(report: &mut Report, action: &Action) -> Option<State> {
     report.fact_as("action", "action", text, name);
     if let Action::Register { slot, .. } = action {
         slot_fact(report, *slot);
+    }
+    if let Action::Conclude { decision: Some(decision), .. } = action {
+        let (name, text) = match decision {
+            Decision::Claim(preimage) => {
+                report.fact("preimage", "secret", hex::full(preimage));
+                ("claim", "claimed: its legs on this chain move")
+            }
+            Decision::Refund => ("refund", "lapsed: its legs on this chain do not move"),
+        };
+        report.fact_as("swap", "swap", text, name);
     }
     let body = body(action)?;
     let addresses: Vec<Address> = action.setup().addresses().copied().collect();

@@ -67,6 +67,10 @@ pub(super) fn report(
     let phase = words::phase(cell.phase);
     report.fact_as("phase", "phase", format!("{phase}: {meaning}"), phase);
     marks(&mut report, cell, setup);
+    if cell.claimed {
+        let text = "claimed: its legs move in the rows that are not yet paid";
+        report.fact_as("swap", "swap", text, "claim");
+    }
     report.fact("version", "version", cell.version.to_string());
     report.fact("state_hash", "state hash", hex::full(&cell.state_hash));
     if let Some(capacity) = capacity {

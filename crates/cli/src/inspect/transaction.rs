@@ -10,7 +10,9 @@ use crate::text::{hex, time};
 use ckb_types::{core::TransactionView, prelude::*};
 use perun_backend_ckb::rpc::{TransactionLookup, TransactionStatus};
 use perun_channel::State;
-use perun_channel::adjudicator::{Action, Cell, Due, Env, Input, View, judge, settlement_dues};
+use perun_channel::adjudicator::{
+    Action, Cell, Decision, Due, Env, Input, View, judge, settlement_dues,
+};
 
 /// The most bytes of a transaction that is explained: no block has room for a larger one.
 const TRANSACTION_MAX: usize = 600_000;
@@ -213,7 +215,15 @@ fn owed(report: &mut Report, site: &Site, action: &Action, state: Option<&State>
         _ => return,
     };
     let Some(state) = state else { return };
-    let dues = match settlement_dues(action.setup(), state, unpaid_before, unpaid) {
+    let claimed = match (action, &site.before) {
+        (Action::Conclude { decision, .. }, _) => matches!(decision, Some(Decision::Claim(_))),
+        (_, Some(before)) => before.claimed,
+        _ => false,
+    };
+    let setup = action.setup();
+    let outcome = setup.outcome(state, claimed);
+    let dues = outcome.and_then(|it| settlement_dues(setup, &it, unpaid_before, unpaid));
+    let dues = match dues {
         Ok(dues) => dues,
         Err(code) => return report.note(format!("What is owed cannot be computed: {code}.")),
     };

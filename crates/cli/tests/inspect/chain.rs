@@ -59,7 +59,7 @@ fn concluding(
     let outputs = PAYEES.iter().zip(amounts);
     let outputs = outputs.map(|(name, amount)| (plain(lock(*name), amount), Bytes::new()));
     let body = StateBody::of(&scene.state(7));
-    let action = Action::Conclude { setup: scene.setup.clone(), body };
+    let action = Action::Conclude { setup: scene.setup.clone(), body, decision: None };
     ledger.transaction(&[spent], outputs.collect(), &[action])
 }
 

@@ -101,7 +101,7 @@ impl Scene {
     pub(crate) fn cell(&self, phase: Phase, marks: u32, version: u64) -> ChannelCell {
         let state_hash = self.state(version).hash();
         let version = Version::new(version);
-        ChannelCell { phase, marks, id: self.setup.id(), state_hash, version }
+        ChannelCell { phase, marks, id: self.setup.id(), state_hash, version, claimed: false }
     }
 
     /// The registration of a version through a party's own slot.

@@ -71,7 +71,7 @@ impl CkbLedger {
         state: &State,
         attempt: u32,
     ) -> Result<(), LedgerError> {
-        let step = |unpaid| Step::Conclude { state: state.clone(), unpaid };
+        let step = |unpaid| Step::Conclude { state: state.clone(), unpaid, decision: None };
         self.carry_out(target, Order::Conclude, attempt, &step)
     }
 

@@ -6,6 +6,7 @@ use perun_channel::adjudicator::{
 };
 use perun_channel::hash::ckb_hash;
 use perun_channel::sig::sign;
+use perun_channel::swap::{Leg, Swap, SwapStep};
 use perun_channel::{
     Address, Allocation, Amount, Asset, ChannelId, Participant, Signature, State, Version,
 };
@@ -16,6 +17,9 @@ use crate::{CKB, CellSketch};
 
 /// The number of the test ledger in signed assets.
 const CHAIN: u64 = 0x7e57;
+
+/// A leg of a swap: row, payer, payee, expiry and amount.
+pub type LegTerms = (usize, usize, usize, u64, u128);
 
 /// A lock that nobody runs here, told apart by its name.
 #[must_use]
@@ -232,6 +236,21 @@ impl Channel {
         State::new(self.id(), Version::new(version), outcome, Vec::new(), false).expect("short")
     }
 
+    /// The same state with a swap pending: legs (row, from, to, expiry, amount) under the lock that
+    /// this secret opens.
+    #[must_use]
+    pub fn swapping(&self, state: &State, secret: &[u8; 32], legs: &[LegTerms]) -> State {
+        let legs = legs.iter().map(|(row, from, to, expiry, amount)| Leg {
+            asset: u8::try_from(*row).expect("few rows"),
+            from: u8::try_from(*from).expect("few parties"),
+            to: u8::try_from(*to).expect("few parties"),
+            expiry: *expiry,
+            amount: Amount::new(*amount),
+        });
+        let swap = Swap::new(Swap::lock_of(secret), legs.collect()).expect("sound legs");
+        SwapStep::Start(&swap).after(state, state.version()).expect("a swap that fits")
+    }
+
     /// What the setup does not already say about a state.
     #[must_use]
     pub fn body(state: &State) -> StateBody {
@@ -242,13 +261,22 @@ impl Channel {
     #[must_use]
     pub fn cell(&self, phase: Phase, marks: u32, state: &State) -> CellSketch {
         let (state_hash, version) = (state.hash(), state.version());
-        let data = ChannelCell { phase, marks, id: self.id(), state_hash, version }.to_data();
+        let (id, claimed) = (self.id(), false);
+        let data = ChannelCell { phase, marks, id, state_hash, version, claimed }.to_data();
         let capacity = match phase {
             Phase::Concluded => 222 * CKB,
             Phase::Funding => self.deposited_capacity(marks),
             Phase::Open | Phase::Disputed => self.deposited_capacity(u32::MAX),
         };
         CellSketch { capacity, lock: self.lock(), kind: Some(scripts().kind.clone()), data }
+    }
+
+    /// The cell that keeps unpaid rows after a claim: its fourth byte says so.
+    #[must_use]
+    pub fn claimed_cell(&self, marks: u32, state: &State) -> CellSketch {
+        let mut cell = self.cell(Phase::Concluded, marks, state);
+        cell.data[3] = 1;
+        cell
     }
 
     /// The token vaults, one per token row, with the deposits of these participants.

@@ -60,6 +60,8 @@ pub struct Draft {
     pub outputs: Vec<CellSketch>,
     /// The actions.
     pub acts: Vec<Act>,
+    /// The time lock of the submitter's input.
+    pub clock: u64,
 }
 
 impl Draft {
@@ -116,7 +118,7 @@ impl Draft {
     /// The submitter adds a cell of its own, takes the change and leaves this fee.
     pub fn submit(&mut self, submitter: &str, fee: u64) {
         let lock = lock_named(submitter);
-        self.spend(CellSketch::plain(100_000 * CKB, lock.clone()), 0);
+        self.spend(CellSketch::plain(100_000 * CKB, lock.clone()), self.clock);
         let change = self.fee() - i128::from(fee);
         let change = u64::try_from(change).expect("the submitter is rich enough");
         self.make_plain(&lock, change);

@@ -17,15 +17,21 @@ pub mod spoil;
 pub mod story;
 mod vm;
 
-pub use channel::{Channel, Party, Terms, lock_named, occupied, token_named};
+pub use channel::{Channel, LegTerms, Party, Terms, lock_named, occupied, token_named};
 pub use draft::{Act, At, ConsentKind, Draft, Evidence};
 pub use draw::Draw;
-pub use oracle::{Oracle, Wrong, dues};
+pub use oracle::{Oracle, Wrong, dues, lapse};
 pub use sketch::{CellSketch, InputSketch, Sketch};
 pub use vm::{Scripts, Trial, scripts};
 
 /// Shannons in one CKB.
 pub const CKB: u64 = 100_000_000;
+
+/// `since` for a wait until a time in seconds since 1970, by median time.
+#[must_use]
+pub const fn absolute_seconds(seconds: u64) -> u64 {
+    0x40 << 56 | seconds
+}
 
 /// `since` for a relative wait of `seconds` by median time.
 #[must_use]

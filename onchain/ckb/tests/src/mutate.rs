@@ -1,13 +1,15 @@
 //! Random damage: what the rules do not foresee is looked for by chance, from a seed.
 
 use perun_channel::State;
-use perun_channel::adjudicator::{Action, Phase, WitnessArgs, WitnessField};
+use perun_channel::adjudicator::{Action, Decision, Phase, WitnessArgs, WitnessField};
 
 use crate::story::{Stands, Story, delegate, own, stranger};
 use crate::{
-    At, CKB, CellSketch, Channel, ConsentKind, Draw, Evidence, Party, Sketch, Terms,
-    relative_seconds, scripts, token_named,
+    At, CKB, CellSketch, Channel, ConsentKind, Draw, Evidence, LegTerms, Party, Sketch, Terms,
+    absolute_seconds, lapse, relative_seconds, scripts, token_named,
 };
+/// The latest expiry that a leg may have.
+const LATEST: u64 = (1 << 38) - 1;
 const TOKENS: [&str; 3] = ["a", "b", "c"];
 
 /// A random healthy transaction: one to three channels, any action on each.
@@ -73,10 +75,45 @@ fn some_state(channel: &Channel, version: u64, draw: &mut Draw) -> State {
     channel.state_of(version, &rows)
 }
 
+/// The state, half of the time with a swap in some of its rows, and what opens the swap.
+fn with_swap(channel: &Channel, state: State, draw: &mut Draw) -> (State, Option<[u8; 32]>) {
+    let secret = draw.hash();
+    let mut legs: Vec<LegTerms> = Vec::new();
+    for (row, balances) in state.outcome().balances().iter().enumerate() {
+        let from = draw.below(channel.parties());
+        let to = (from + 1 + draw.below(channel.parties() - 1)) % channel.parties();
+        let has = balances[from].get();
+        if has == 0 || draw.one_in(2) {
+            continue;
+        }
+        let amount = if draw.one_in(3) { has } else { 1 + u128::from(draw.bits()) % has };
+        let within = 1 << draw.between(1, 38);
+        legs.push((row, from, to, draw.between(1, within).min(LATEST), amount));
+    }
+    if legs.is_empty() || draw.one_in(2) {
+        return (state, None);
+    }
+    (channel.swapping(&state, &secret, &legs), Some(secret))
+}
+
+/// A decision that fits the state: none where this ledger pays none of the legs.
+fn some_decision(
+    channel: &Channel,
+    state: &State,
+    secret: Option<[u8; 32]>,
+    draw: &mut Draw,
+) -> Option<Decision> {
+    lapse(channel, state)?;
+    if draw.one_in(2) { secret.map(Decision::Claim) } else { Some(Decision::Refund) }
+}
+
 /// Adds one action on a channel; tells whether the channel is paid by rule.
 fn one_action(story: &mut Story, channel: &Channel, alone: bool, draw: &mut Draw) -> bool {
     let state = some_state(channel, 2 + draw.bits() % 5, draw);
-    let newer = some_state(channel, 8 + draw.bits() % 5, draw);
+    let (state, secret) = with_swap(channel, state, draw);
+    let last = some_state(channel, 8 + draw.bits() % 5, draw);
+    let (newer, _) = with_swap(channel, last.clone(), draw);
+    let decision = some_decision(channel, &state, secret, draw);
     let spare = some_state(channel, 20, draw);
     let party = u8::try_from(draw.below(channel.parties())).expect("few");
     story.keep(channel, &state, own(party));
@@ -91,10 +128,10 @@ fn one_action(story: &mut Story, channel: &Channel, alone: bool, draw: &mut Draw
         0 => story.register(channel, &open, &channel.initial(), own(party)),
         1 => story.register(channel, &open, &newer, own(party)),
         2 => story.register(channel, &dispute, &newer, delegate(party)),
-        3 => story.conclude(channel, &dispute, some),
+        3 => story.decide(channel, &dispute, some, decision),
         4 => {
             let from = if draw.one_in(2) { &open } else { &dispute };
-            story.close(channel, from, &newer.finalized(), some);
+            story.close(channel, from, &last.finalized(), some);
         }
         5 if alone || rows.is_empty() => {
             let kinds = vec![ConsentKind::Signature; channel.parties()];
@@ -103,8 +140,12 @@ fn one_action(story: &mut Story, channel: &Channel, alone: bool, draw: &mut Draw
             story.agree(channel, &from, &kinds);
             story.pay_out(channel, &state);
         }
-        6 if all != 0 => story.withdraw(channel, &Stands::concluded(&state, all), some & !all),
-        5 | 6 => story.conclude(channel, &dispute, 0),
+        6 if all != 0 => {
+            let claimed = matches!(decision, Some(Decision::Claim(_)));
+            let concluded = Stands { claimed, ..Stands::concluded(&state, all) };
+            story.withdraw(channel, &concluded, some & !all);
+        }
+        5 | 6 => story.decide(channel, &dispute, 0, decision),
         _ => {
             if draw.one_in(2) && channel.parties() > 2 {
                 story.fund(channel, 1, 3);
@@ -121,7 +162,7 @@ fn one_action(story: &mut Story, channel: &Channel, alone: bool, draw: &mut Draw
 pub fn damage(story: &mut Story, draw: &mut Draw) {
     let draft = &mut story.draft;
     let (inputs, outputs) = (draft.inputs.len(), draft.outputs.len());
-    match draw.below(13) {
+    match draw.below(16) {
         0 if outputs > 0 => nudge(&mut draft.outputs[draw.below(outputs)].capacity, draw),
         1 if outputs > 0 => drop(draft.outputs.remove(draw.below(outputs))),
         2 if outputs > 0 => {
@@ -157,17 +198,45 @@ pub fn damage(story: &mut Story, draw: &mut Draw) {
         8 if inputs > 1 => draft.inputs.swap(draw.below(inputs), draw.below(inputs)),
         9 => {
             let input = &mut draft.inputs[draw.below(inputs)];
-            input.since = match draw.below(5) {
+            input.since = match draw.below(7) {
                 0 => 0,
                 1 => input.since.wrapping_sub(1),
                 2 => input.since.wrapping_add(1),
                 3 => draw.bits(),
+                4 => absolute_seconds(draw.bits() >> draw.between(8, 60)),
+                5 => input.since ^ 1 << draw.between(32, 63),
                 _ => relative_seconds(draw.between(0, 120_000)),
             };
         }
         10 => add_cell(story, draw),
         11 => replace_evidence(story, draw),
+        12 | 13 => decide_otherwise(story, draw),
+        14 if outputs > 0 => {
+            let cell = &mut draft.outputs[draw.below(outputs)];
+            if let Some(claimed) = cell.data.get_mut(3) {
+                *claimed ^= 1;
+            }
+        }
         _ => swap_evidence(story, draw),
+    }
+}
+
+/// A conclusion decides something else, with the time lock of somebody's input now and then.
+fn decide_otherwise(story: &mut Story, draw: &mut Draw) {
+    let secret = draw.hash();
+    for act in &mut story.draft.acts {
+        let Evidence::Ready(action) = &mut act.evidence else { continue };
+        if let Action::Conclude { decision, .. } = &mut **action {
+            *decision = match draw.below(3) {
+                0 => None,
+                1 => Some(Decision::Refund),
+                _ => Some(Decision::Claim(secret)),
+            };
+        }
+    }
+    if draw.one_in(2) {
+        let input = draw.below(story.draft.inputs.len());
+        story.draft.inputs[input].since = absolute_seconds(draw.between(0, 1 << 39));
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perun_channel::State;
 use perun_channel::adjudicator::Slot;
-use perun_channel::hash::ckb_hash;
+use perun_channel::hash::{ckb_hash, sha256};
 
 use crate::vm::scripts;
 use crate::{CKB, CellSketch, Channel, Party, Sketch};
@@ -32,11 +32,52 @@ impl Due {
     }
 }
 
-/// What every participant is to be paid when the rows of `before` were unpaid (none: nothing was
-/// paid) and those of `after` stay unpaid.
+/// One leg of a pending swap.
+struct Leg {
+    row: usize,
+    from: usize,
+    to: usize,
+    expiry: u64,
+    amount: u128,
+}
+
+/// The legs of a state's swap in rows that this ledger pays, read from the app data by their
+/// offsets.
+fn legs_here(channel: &Channel, state: &State) -> Vec<Leg> {
+    let legs = state.data().get(33..).unwrap_or_default().chunks(27).map(|leg| Leg {
+        row: leg[0].into(),
+        from: leg[1].into(),
+        to: leg[2].into(),
+        expiry: u64::from_be_bytes(leg[3..11].try_into().expect("8 bytes")),
+        amount: u128::from_be_bytes(leg[11..27].try_into().expect("16 bytes")),
+    });
+    let paid_here = |row| channel.coin_row() == Some(row) || channel.token_rows().contains(&row);
+    legs.filter(|leg| paid_here(leg.row)).collect()
+}
+
+/// When the legs of a state's swap on this ledger may lapse, if there are any.
 #[must_use]
-pub fn dues(channel: &Channel, state: &State, before: Option<u32>, after: u32) -> Vec<Due> {
-    let balance = |row: usize, index: usize| state.outcome().balances()[row][index].get();
+pub fn lapse(channel: &Channel, state: &State) -> Option<u64> {
+    legs_here(channel, state).iter().map(|leg| leg.expiry).max()
+}
+
+/// What every participant is to be paid of a state, whose swap was claimed here or not, when the
+/// rows of `before` were unpaid (none: nothing was paid) and those of `after` stay unpaid.
+#[must_use]
+pub fn dues(
+    channel: &Channel,
+    (state, claimed): (&State, bool),
+    before: Option<u32>,
+    after: u32,
+) -> Vec<Due> {
+    let legs = if claimed { legs_here(channel, state) } else { Vec::new() };
+    let balance = |row: usize, index: usize| {
+        let stated = state.outcome().balances()[row][index].get();
+        let sum = |side: &dyn Fn(&&Leg) -> bool| -> u128 {
+            legs.iter().filter(|leg| leg.row == row).filter(side).map(|leg| leg.amount).sum()
+        };
+        stated + sum(&|leg| leg.to == index) - sum(&|leg| leg.from == index)
+    };
     let withheld = |marks: Option<u32>| -> Vec<u64> {
         match marks {
             None => channel.parties.iter().map(|party| party.reserve).collect(),
@@ -100,6 +141,7 @@ pub struct Oracle {
 struct Seen<'a> {
     cell: &'a CellSketch,
     phase: u8,
+    claimed: u8,
     marks: u32,
     id: [u8; 32],
     digest: [u8; 32],
@@ -131,6 +173,7 @@ fn seen(cell: &CellSketch) -> Option<Seen<'_>> {
         Seen {
             cell,
             phase: data[2],
+            claimed: data[3],
             marks: u32::from_le_bytes(data[4..8].try_into().unwrap()),
             id: data[8..40].try_into().unwrap(),
             digest: data[40..72].try_into().unwrap(),
@@ -139,12 +182,35 @@ fn seen(cell: &CellSketch) -> Option<Seen<'_>> {
     })
 }
 
+/// The bytes of a field of the witness.
+fn field(witness: &[u8], field: usize) -> Option<&[u8]> {
+    let number = |at: usize| -> Option<usize> {
+        let bytes = witness.get(at..at + 4)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(bytes)).ok()
+    };
+    let start = number(4 + 4 * field)?;
+    witness.get(start + 4..)?.get(..number(start)?)
+}
+
 /// The first byte of a field of the witness: which action it claims to be.
-fn tag(witness: &[u8], field: usize) -> Option<u8> {
-    let at = 4 + 4 * field;
-    let offset = u32::from_le_bytes(witness.get(at..at + 4)?.try_into().ok()?);
-    // Behind the length of the byte string.
-    witness.get(usize::try_from(offset).ok()? + 4).copied()
+fn tag(witness: &[u8], number: usize) -> Option<u8> {
+    field(witness, number)?.first().copied()
+}
+
+/// Whether the legs of a state's swap on this ledger move: whoever shows the secret moves them, who
+/// does not must have waited until they lapsed. Where there are none, nothing moves.
+fn decided(sketch: &Sketch, input: usize, channel: &Channel, state: &State) -> Result<bool, Wrong> {
+    let Some(lapse) = lapse(channel, state) else { return Ok(false) };
+    let witness = sketch.witnesses.get(input).map_or(&[][..], Vec::as_slice);
+    let shown = field(witness, 1).and_then(|action| action.last_chunk::<32>());
+    if shown.is_some_and(|secret| sha256(secret) == state.data()[1..33]) {
+        return Ok(true);
+    }
+    let late = |since: u64| since >> 56 == 0x40 && since << 8 >> 8 >= lapse;
+    let sane = |since: u64| since << 8 >> 8 < 1 << 38;
+    let mut sinces = sketch.inputs.iter().map(|input| input.since);
+    ensure(sinces.any(|since| late(since) && sane(since)), "S1: a swap lapsed before its time")?;
+    Ok(false)
 }
 
 impl Oracle {
@@ -218,10 +284,12 @@ impl Oracle {
             (Some(3), 1 | 2, Some((_, new))) => self.registered(sketch, channel, old, new),
             (Some(4), 2, _) => {
                 ensure(waited, "I7: a dispute ended before its time")?;
-                self.paid(sketch, channel, input, (None, stored()?), next, book)
+                let claimed = decided(sketch, input, channel, stored()?)?;
+                self.paid(sketch, channel, input, (None, stored()?, claimed), next, book)
             }
             (Some(5), 4, _) => {
-                self.paid(sketch, channel, input, (Some(old.marks), stored()?), next, book)
+                let before = (Some(old.marks), stored()?, old.claimed == 1);
+                self.paid(sketch, channel, input, before, next, book)
             }
             (Some(6), 1 | 2, _) => {
                 let last = self.signed.iter().find(|state| {
@@ -230,7 +298,7 @@ impl Oracle {
                         && (state.version().get() > old.version || state.hash() == old.digest)
                 });
                 let Some(last) = last else { return wrong("I3: no final state was signed") };
-                self.paid(sketch, channel, input, (None, last), next, book)
+                self.paid(sketch, channel, input, (None, last, false), next, book)
             }
             (Some(7), _, None) => {
                 let agreed = self.agreed.contains(&sketch.hash());
@@ -254,6 +322,7 @@ impl Oracle {
         let same = old.phase == 1 && old.digest == new.digest;
         ensure(same || new.version > old.version, "I4: the version did not rise")?;
         ensure(new.phase == 2, "I5: a registration leads to a dispute")?;
+        ensure(new.claimed == 0, "S2: a dispute knows the end of its swap")?;
         let used = if old.phase == 2 { old.marks } else { 0 };
         let fresh = new.marks ^ used;
         ensure(new.marks & used == used && fresh.count_ones() == 1, "L3: not one new slot used")?;
@@ -274,7 +343,7 @@ impl Oracle {
         sketch: &Sketch,
         channel: &Channel,
         input: usize,
-        (before, state): (Option<u32>, &State),
+        (before, state, claimed): (Option<u32>, &State, bool),
         next: Option<&(usize, Seen<'_>)>,
         book: &mut Book,
     ) -> Result<(), Wrong> {
@@ -283,6 +352,7 @@ impl Oracle {
             ensure(new.phase == 4 && new.digest == state.hash(), "I5: another outcome remains")?;
             ensure(new.cell.capacity == 222 * CKB, "I2: the rest has not its rent")?;
             ensure(new.cell.lock == channel.lock(), "I5: the rest has another lock")?;
+            ensure(new.claimed == u8::from(claimed), "S2: the rest forgets how the swap ended")?;
             ensure(unpaid != 0, "a settled channel lives on without rows")?;
         }
         let rows = channel.token_rows();
@@ -293,12 +363,12 @@ impl Oracle {
         let paid: Vec<CellSketch> =
             vaults.filter(|(row, _)| bit(could & !unpaid, **row)).map(|(_, cell)| cell).collect();
         self.vaults_spent(sketch, channel, input, &paid)?;
-        enter(channel, &dues(channel, state, before, unpaid), book);
+        enter(channel, &dues(channel, (state, claimed), before, unpaid), book);
         Ok(())
     }
 
     fn refund(&self, channel: &Channel, deposited: u32, book: &mut Book) {
-        let full = dues(channel, &channel.initial(), None, 0);
+        let full = dues(channel, (&channel.initial(), false), None, 0);
         let mut back: Vec<Due> = full;
         for (index, due) in back.iter_mut().enumerate() {
             if !bit(deposited, index) {
@@ -336,11 +406,12 @@ impl Oracle {
         ensure(deposited & !everybody == 0 && deposited != 0, "strangers deposited")?;
         ensure((cell.phase == 1) == (deposited == everybody), "the phase lies about deposits")?;
         ensure(cell.phase != 1 || cell.marks == 0, "an open channel has marks")?;
+        ensure(cell.claimed == 0, "S2: an open channel knows the end of its swap")?;
         ensure(cell.digest == channel.initial().hash(), "A1: another first state")?;
         ensure(cell.version == 0, "A1: another first version")?;
         ensure(cell.cell.lock == channel.lock(), "the channel is under another lock")?;
         let mut expected = channel.vaults(deposited);
-        let coins: u64 = dues(channel, &channel.initial(), None, 0)
+        let coins: u64 = dues(channel, (&channel.initial(), false), None, 0)
             .iter()
             .enumerate()
             .filter(|(index, _)| bit(deposited, *index))

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use ckb_types::packed::Script;
 use perun_channel::State;
-use perun_channel::adjudicator::{Action, Phase, Slot, SlotKind};
+use perun_channel::adjudicator::{Action, Decision, Phase, Slot, SlotKind};
 
-use crate::oracle::{Due, Oracle, dues};
+use crate::oracle::{Due, Oracle, dues, lapse};
 use crate::{
-    At, CKB, CellSketch, Channel, ConsentKind, Draft, Evidence, Sketch, Terms, Trial, lock_named,
-    relative_seconds,
+    At, CKB, CellSketch, Channel, ConsentKind, Draft, Evidence, Sketch, Terms, Trial,
+    absolute_seconds, lock_named, relative_seconds,
 };
 
 /// The network fee of healthy transactions.
@@ -43,31 +43,39 @@ pub struct Stands {
     pub marks: u32,
     /// Its stored state.
     pub state: State,
+    /// Whether its swap was claimed when it concluded.
+    pub claimed: bool,
 }
 
 impl Stands {
     /// Open with version 0.
     #[must_use]
     pub fn open(channel: &Channel) -> Self {
-        Self { phase: Phase::Open, marks: 0, state: channel.initial() }
+        Self { phase: Phase::Open, marks: 0, state: channel.initial(), claimed: false }
     }
 
     /// Disputed with a state, these slots used.
     #[must_use]
     pub fn disputed(state: &State, slots: &[Slot]) -> Self {
-        Self { phase: Phase::Disputed, marks: used(slots), state: state.clone() }
+        Self { phase: Phase::Disputed, marks: used(slots), state: state.clone(), claimed: false }
     }
 
     /// Concluded with these rows unpaid.
     #[must_use]
     pub fn concluded(state: &State, marks: u32) -> Self {
-        Self { phase: Phase::Concluded, marks, state: state.clone() }
+        Self { phase: Phase::Concluded, marks, state: state.clone(), claimed: false }
+    }
+
+    /// The same after a claim.
+    #[must_use]
+    pub fn claimed(state: &State, marks: u32) -> Self {
+        Self { claimed: true, ..Self::concluded(state, marks) }
     }
 
     /// Funded by these participants.
     #[must_use]
     pub fn funding(channel: &Channel, marks: u32) -> Self {
-        Self { phase: Phase::Funding, marks, state: channel.initial() }
+        Self { phase: Phase::Funding, marks, state: channel.initial(), claimed: false }
     }
 }
 
@@ -123,7 +131,10 @@ impl Story {
     /// Spends a channel cell.
     pub fn spend(&mut self, channel: &Channel, stands: &Stands, since: u64) -> usize {
         self.know(channel, &[&stands.state]);
-        let cell = channel.cell(stands.phase, stands.marks, &stands.state);
+        let cell = match stands.claimed {
+            true => channel.claimed_cell(stands.marks, &stands.state),
+            false => channel.cell(stands.phase, stands.marks, &stands.state),
+        };
         self.draft.spend(cell, since)
     }
 
@@ -161,7 +172,7 @@ impl Story {
         for vault in channel.vaults(deposited) {
             self.draft.spend(vault, 0);
         }
-        let mut back = dues(channel, &channel.initial(), None, 0);
+        let mut back = dues(channel, (&channel.initial(), false), None, 0);
         for (index, due) in back.iter_mut().enumerate() {
             if deposited >> index & 1 == 0 {
                 *due = Due::default();
@@ -199,17 +210,34 @@ impl Story {
 
     /// Pays the registered state; these token rows stay unpaid.
     pub fn conclude(&mut self, channel: &Channel, stands: &Stands, unpaid: u32) {
+        self.decide(channel, stands, unpaid, None);
+    }
+
+    /// Pays the registered state, whose swap ends like this here. The submitter's input proves the
+    /// time of a refund.
+    pub fn decide(
+        &mut self,
+        channel: &Channel,
+        stands: &Stands,
+        unpaid: u32,
+        decision: Option<Decision>,
+    ) {
         let since = relative_seconds(channel.setup.params().challenge_secs());
         let input = self.spend(channel, stands, since);
-        self.settle(channel, &stands.state, None, unpaid);
+        let claimed = matches!(decision, Some(Decision::Claim(_)));
+        if let (Some(Decision::Refund), Some(time)) = (decision, lapse(channel, &stands.state)) {
+            self.draft.clock = self.draft.clock.max(absolute_seconds(time));
+        }
+        self.settle(channel, (&stands.state, claimed), None, unpaid);
         let (setup, body) = (channel.setup.clone(), Channel::body(&stands.state));
-        self.draft.act(At::Spent(input), Action::Conclude { setup, body });
+        self.draft.act(At::Spent(input), Action::Conclude { setup, body, decision });
     }
 
     /// Pays rows that were left unpaid.
     pub fn withdraw(&mut self, channel: &Channel, stands: &Stands, unpaid: u32) {
         let input = self.spend(channel, stands, 0);
-        self.settle(channel, &stands.state, Some(stands.marks), unpaid);
+        let paid = (&stands.state, stands.claimed);
+        self.settle(channel, paid, Some(stands.marks), unpaid);
         let (setup, body) = (channel.setup.clone(), Channel::body(&stands.state));
         self.draft.act(At::Spent(input), Action::Withdraw { setup, body });
     }
@@ -218,15 +246,24 @@ impl Story {
     pub fn close(&mut self, channel: &Channel, stands: &Stands, last: &State, unpaid: u32) {
         let input = self.spend(channel, stands, 0);
         self.know(channel, &[last]);
-        self.settle(channel, last, None, unpaid);
+        self.settle(channel, (last, false), None, unpaid);
         let (setup, body) = (channel.setup.clone(), Channel::body(last));
         let signatures = channel.sign(last);
         self.draft.act(At::Spent(input), Action::CloseFinal { setup, body, signatures });
     }
 
-    fn settle(&mut self, channel: &Channel, state: &State, before: Option<u32>, unpaid: u32) {
+    fn settle(
+        &mut self,
+        channel: &Channel,
+        (state, claimed): (&State, bool),
+        before: Option<u32>,
+        unpaid: u32,
+    ) {
         if unpaid != 0 {
-            self.draft.make(channel.cell(Phase::Concluded, unpaid, state));
+            self.draft.make(match claimed {
+                true => channel.claimed_cell(unpaid, state),
+                false => channel.cell(Phase::Concluded, unpaid, state),
+            });
         }
         let vaults = channel.token_rows().into_iter().zip(channel.vaults(u32::MAX));
         for (row, vault) in vaults {
@@ -235,7 +272,7 @@ impl Story {
                 self.draft.spend(vault, 0);
             }
         }
-        self.draft.pay(channel, &dues(channel, state, before, unpaid));
+        self.draft.pay(channel, &dues(channel, (state, claimed), before, unpaid));
     }
 
     /// Spends a channel with everybody's consent; pays nobody.
@@ -250,7 +287,7 @@ impl Story {
 
     /// Pays everybody what a state says, as a cooperative spend would.
     pub fn pay_out(&mut self, channel: &Channel, state: &State) {
-        self.draft.pay(channel, &dues(channel, state, None, 0));
+        self.draft.pay(channel, &dues(channel, (state, false), None, 0));
     }
 
     /// A stranger submits it and pays the fee.

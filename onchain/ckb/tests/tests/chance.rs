@@ -100,8 +100,8 @@ fn torn_transactions_wrong_nobody() {
 fn the_oracle_sees_what_the_verdict_sees() {
     // Not `VaultOutputs`: a stray cell under a vault lock is refused as well, and costs its maker
     // only.
-    const MONEY: [Code; 4] =
-        [Code::Underpaid, Code::Since, Code::ChannelCapacity, Code::VaultInputs];
+    const MONEY: [Code; 5] =
+        [Code::Underpaid, Code::Since, Code::ChannelCapacity, Code::VaultInputs, Code::Unexpired];
     on_many_seeds("oracle", DAMAGED..DAMAGED + RUNS / 2, |draw| {
         let mut story = healthy(draw);
         damage(&mut story, draw);

@@ -5,10 +5,10 @@
 //! tables.
 
 use perun_channel::Version;
-use perun_channel::adjudicator::Action;
+use perun_channel::adjudicator::{Action, Decision};
 use perun_onchain_tests::spoil::{body_of, refused};
 use perun_onchain_tests::story::{Stands, Story, delegate, own};
-use perun_onchain_tests::{At, CKB, Channel, ConsentKind, Sketch, Terms};
+use perun_onchain_tests::{At, CKB, Channel, ConsentKind, LegTerms, Sketch, Terms};
 
 /// One recovery of a public key, by measurement: a close less a conclusion, per signature.
 const SIGNATURE: u64 = 1_150_000;
@@ -61,6 +61,17 @@ fn actions(terms: &Terms) -> Vec<(&'static str, Story)> {
         story.register(&channel, &disputed, &later(&channel, 5), delegate(1));
     });
     tell("conclude", &|story| story.conclude(&channel, &disputed, 0));
+    let secret = [7; 32];
+    let legs: Vec<LegTerms> =
+        (0..channel.setup.rows().len()).map(|row| (row, 0, 1, 2_000_000_000, 5)).collect();
+    let swapping = channel.swapping(&later(&channel, 3), &secret, &legs);
+    let swapping = Stands::disputed(&swapping, &[own(0)]);
+    tell("conclude, claim a swap", &|story| {
+        story.decide(&channel, &swapping, 0, Some(Decision::Claim(secret)));
+    });
+    tell("conclude, let a swap lapse", &|story| {
+        story.decide(&channel, &swapping, 0, Some(Decision::Refund));
+    });
     let rows = channel.token_rows().iter().map(|row| 1 << row).sum();
     if rows != 0 {
         tell("conclude without tokens", &|story| story.conclude(&channel, &disputed, rows));

@@ -2,8 +2,9 @@
 //! wronged.
 
 use perun_channel::State;
+use perun_channel::adjudicator::Decision;
 use perun_onchain_tests::story::{Stands, Story, delegate, own, used};
-use perun_onchain_tests::{CKB, CellSketch, Channel, ConsentKind, Terms, Trial};
+use perun_onchain_tests::{CKB, CellSketch, Channel, ConsentKind, LegTerms, Terms, Trial};
 
 /// All kinds of channels that the actions are tried on: parties, coins, tokens, Ethereum rows.
 const KINDS: &[(usize, bool, usize, u64)] = &[
@@ -160,6 +161,109 @@ fn conclude_without_some_rows_and_withdraw_them() {
             story.withdraw(&channel, &Stands::concluded(&state, all), 1 << rows[1]);
             accepted(&mut story.submitted(), &format!("{kind:?} one by one"));
         }
+    }
+}
+
+/// Every party but one gives some of each asset to the next one.
+fn swapping(channel: &Channel) -> State {
+    let parties = channel.parties();
+    let legs = (0..channel.setup.rows().len()).map(|row| {
+        let (from, late) = (row % (parties - 1), u64::try_from(row).unwrap());
+        (row, from, from + 1, 2_000_000_000 + late, 40)
+    });
+    channel.swapping(&later(channel, 3), &SECRET, &legs.collect::<Vec<_>>())
+}
+
+const SECRET: [u8; 32] = [5; 32];
+const ENDS: [Decision; 2] = [Decision::Claim(SECRET), Decision::Refund];
+
+#[test]
+fn register_a_swap_and_refute_it() {
+    everywhere(|story, channel| {
+        story.register(channel, &Stands::open(channel), &swapping(channel), own(0));
+    });
+    everywhere(|story, channel| {
+        let stands = Stands::disputed(&swapping(channel), &[own(0)]);
+        story.register(channel, &stands, &later(channel, 4), own(1));
+    });
+}
+
+#[test]
+fn claim_a_swap_or_let_it_lapse() {
+    for end in ENDS {
+        everywhere(|story, channel| {
+            let stands = Stands::disputed(&swapping(channel), &[own(0)]);
+            story.decide(channel, &stands, 0, Some(end));
+        });
+    }
+}
+
+#[test]
+fn withdraw_rows_of_a_swap_that_ended() {
+    for kind in KINDS.iter().filter(|(_, _, tokens, _)| *tokens != 0) {
+        let channel = terms(kind, "alice").living("a channel");
+        let (state, rows) = (swapping(&channel), channel.token_rows());
+        let all: u32 = rows.iter().map(|row| 1 << row).sum();
+        for end in ENDS {
+            let mut story = Story::default();
+            let stands = Stands::disputed(&state, &[own(0)]);
+            story.decide(&channel, &stands, all, Some(end));
+            accepted(&mut story.submitted(), &format!("{kind:?}, rows stay, {end:?}"));
+            let claimed = end == ENDS[0];
+            let stands = Stands { claimed, ..Stands::concluded(&state, all) };
+            let first = 1 << rows[0];
+            for (before, after) in [(all, 0), (all, all & !first), (first, 0)] {
+                if before == after {
+                    continue;
+                }
+                let mut story = Story::default();
+                let stands = Stands { marks: before, ..stands.clone() };
+                story.withdraw(&channel, &stands, after);
+                accepted(&mut story.submitted(), &format!("{kind:?} {before:b} {end:?}"));
+            }
+        }
+    }
+}
+
+/// Its first tokens come to a payee by a claim, its last ones leave another: reserves suffice for
+/// both, because they must for any state.
+#[test]
+fn claim_all_of_an_asset() {
+    let channel = Terms::of("alice", 2).with_tokens(&["a", "b"]).living("a channel");
+    let all: u128 = channel.opening.iter().sum();
+    let rows: Vec<usize> = (0..channel.setup.rows().len()).collect();
+    let legs: Vec<LegTerms> = rows.iter().map(|row| (*row, 0, 1, 2_000_000_000, all)).collect();
+    let state = channel.swapping(&channel.state(4, &[all, 0]), &SECRET, &legs);
+    for end in ENDS {
+        for unpaid in [0, 1 << channel.token_rows()[0]] {
+            let mut story = Story::default();
+            story.decide(&channel, &Stands::disputed(&state, &[own(0)]), unpaid, Some(end));
+            accepted(&mut story.submitted(), &format!("{end:?} {unpaid:b}"));
+        }
+    }
+}
+
+#[test]
+fn a_swap_on_other_ledgers_is_not_decided_here() {
+    let channel = Terms { foreign: 2, ..Terms::of("alice", 2) }.living("a channel");
+    let legs = [(0, 0, 1, 2_000_000_000, 40), (1, 1, 0, 2_000_000_000, 40)];
+    let state = channel.swapping(&later(&channel, 3), &SECRET, &legs);
+    let mut story = Story::default();
+    story.conclude(&channel, &Stands::disputed(&state, &[own(0)]), 0);
+    accepted(&mut story.submitted(), "nothing to decide");
+}
+
+/// One lock in two channels: each is decided for itself, also in one transaction.
+#[test]
+fn two_channels_under_one_lock() {
+    for ends in [[ENDS[0], ENDS[0]], [ENDS[0], ENDS[1]], [ENDS[1], ENDS[1]]] {
+        let mut story = Story::default();
+        for (name, end) in ["one", "two"].into_iter().zip(ends) {
+            let channel = Terms::of("hub", 2).living(name);
+            let stands = Stands::disputed(&swapping(&channel), &[own(0)]);
+            story.decide(&channel, &stands, 0, Some(end));
+        }
+        accepted(&mut story.submitted(), &format!("{ends:?}"));
     }
 }
 

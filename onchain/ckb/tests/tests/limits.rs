@@ -80,7 +80,7 @@ fn the_largest_state() {
         let body = perun_onchain_tests::spoil::body_of(action);
         body.data = vec![7; perun_channel::MAX_DATA];
     });
-    refused(story, Code::StateShape);
+    refused(story, Code::Swap);
 }
 
 /// What the chain's strict reader refuses carries nothing for us, and the other way round.

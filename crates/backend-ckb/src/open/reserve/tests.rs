@@ -90,7 +90,7 @@ fn settles(
     before: Option<u32>,
     after: u32,
 ) {
-    let dues = settlement_dues(setup, state, before, after).unwrap();
+    let dues = settlement_dues(setup, state.outcome(), before, after).unwrap();
     for (payout, due) in payouts.iter().zip(dues) {
         let mut account = Payouts::default();
         account.add(payout, &due).unwrap();

@@ -206,7 +206,7 @@ spoilings! {
             body_of(action).balances[0] = vec![Amount::new(u128::MAX), Amount::new(u128::MAX)];
         })
     }
-    first_state_with_app_data is StateShape {
+    first_state_with_app_data is Swap {
         with_state(|action| body_of(action).data = vec![1])
     }
     first_state_with_a_locked_entry_of_wrong_shape is StateShape {
@@ -257,7 +257,7 @@ spoilings! {
     an_action_other_than_creation is WrongAction {
         let (mut story, channel) = plain();
         let (setup, body) = (channel.setup.clone(), Channel::body(&channel.initial()));
-        story.change(MADE, |action| *action = Action::Conclude { setup, body });
+        story.change(MADE, |action| *action = Action::Conclude { setup, body, decision: None });
         story
     }
     a_first_cell_under_a_strangers_lock is ChannelLock {

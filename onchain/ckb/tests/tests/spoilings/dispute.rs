@@ -339,7 +339,7 @@ fn a_dispute_sees_two_registrations_of_each_participant_at_most() {
         });
         let Some(slot) = accepted else { break };
         let marks = stands.marks | 1 << slot.number();
-        stands = Stands { phase: Phase::Disputed, marks, state };
+        stands = Stands { phase: Phase::Disputed, marks, state, claimed: false };
         steps += 1;
     }
     assert_eq!(steps, 6);

@@ -184,7 +184,7 @@ spoilings! {
         let mut story = aborting();
         let channel = three();
         let (setup, body) = (channel.setup.clone(), Channel::body(&channel.initial()));
-        story.change(SPENT, |action| *action = Action::Conclude { setup, body });
+        story.change(SPENT, |action| *action = Action::Conclude { setup, body, decision: None });
         story
     }
     an_abort_that_spends_a_junk_cell is VaultInputs {

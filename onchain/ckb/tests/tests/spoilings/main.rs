@@ -7,6 +7,7 @@ mod dispute;
 mod evidence;
 mod funding;
 mod settlement;
+mod swaps;
 mod theft;
 mod together;
 
@@ -52,6 +53,7 @@ fn every_code_that_can_be_reached_is_provoked() {
         evidence::CODES,
         funding::CODES,
         settlement::CODES,
+        swaps::CODES,
         theft::CODES,
         together::CODES,
     ]

@@ -14,7 +14,8 @@ use perun_channel::adjudicator::{
 use perun_channel::codec::Encode;
 use perun_channel::sig::sign;
 use perun_channel::{
-    Address, Allocation, Amount, Asset, Params, Participant, Signature, State, Version,
+    Address, Allocation, Amount, Asset, BackendId, LedgerId, Params, Participant, Signature, State,
+    Version,
 };
 use secp256k1::{PublicKey, SecretKey};
 
@@ -22,6 +23,8 @@ use secp256k1::{PublicKey, SecretKey};
 pub const TICK_SECS: u64 = 1_800;
 /// The number of the ledger.
 const CHAIN: u64 = 1;
+/// The ledger.
+pub const LEDGER: LedgerId = LedgerId::new(BackendId::CKB, CHAIN);
 /// What each participant adds for the channel cell.
 const RESERVE: u64 = MIN_CHANNEL_CAPACITY / 2;
 /// Relative time in a `since` field.

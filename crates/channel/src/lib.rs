@@ -51,6 +51,7 @@ pub mod adjudicator;
 mod allocation;
 pub mod codec;
 pub mod hash;
+mod ledger;
 mod params;
 pub mod sig;
 mod state;
@@ -59,6 +60,7 @@ pub mod transition;
 mod units;
 
 pub use allocation::{Allocation, Asset, BackendId, SubAlloc};
+pub use ledger::LedgerId;
 pub use params::{Params, Participant};
 pub use sig::{Address, Signature, SignedState};
 pub use state::State;

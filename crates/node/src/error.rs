@@ -19,6 +19,24 @@ pub enum LedgerError {
          disputes are answered by that; compare it with a second node"
     )]
     OtherChain,
+    /// An asset, or an order, is of a ledger that this house does not have.
+    #[error(
+        "{0} is not among this node's ledgers, so nobody would look after the money there; nothing \
+         was set aside or signed. Leave its assets out, or start the node with that ledger"
+    )]
+    UnknownLedger(perun_channel::LedgerId),
+    /// Terms say that a ledger is funded in another way than it is.
+    #[error(
+        "the terms fund {0} in another way than that ledger knows; nothing was set aside or signed. \
+         The peer's program is another one, or it cheats"
+    )]
+    OtherFunding(perun_channel::LedgerId),
+    /// More ledgers than one channel may have.
+    #[error(
+        "one channel may have assets of {most} ledgers at most; nothing was set aside or signed. \
+         Open several channels", most = perun_protocol::limits::MAX_LEDGERS
+    )]
+    TooManyLedgers,
     /// Bytes that a backend wrote earlier, or the peer's backend, are not what they should be.
     #[error("the {0} of this channel cannot be read; it comes from another version or was altered")]
     Malformed(&'static str),

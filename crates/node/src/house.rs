@@ -1,4 +1,4 @@
-//! One loop joining machines, journal, peers and ledger.
+//! One loop joining machines, journal, peers and ledgers.
 //!
 //! A [`House`] works in rounds: it feeds every input that has arrived to the machines, commits all
 //! their records in one batch, and then carries out the effects in order; what a ledger answers
@@ -9,11 +9,11 @@ mod effects;
 mod room;
 mod rounds;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::Sender;
 
 use perun_channel::codec::{Decode, Encode};
-use perun_channel::{Amount, ChannelId};
+use perun_channel::{Amount, ChannelId, LedgerId};
 use perun_protocol::{
     Body, Changes, Command, Config, Draft, Input, Machine, Memo, Message, OpeningId, Payment,
     PaymentId, PhaseName, Sighting, Target, Time,
@@ -22,9 +22,10 @@ use perun_store::{Journal, Stream};
 use perun_wire::{PeerId, Receipt};
 
 use crate::journal::{self, Entry};
+use crate::ledgers::Ledgers;
 use crate::outbox::Outbox;
 use crate::{
-    Ledger, LedgerError, NodeError, NodeEvent, OpenRequest, SessionKey, Status, UserEvent,
+    AnyLedger, LedgerError, NodeError, NodeEvent, OpenRequest, SessionKey, Status, UserEvent,
 };
 pub(crate) use room::CHANNELS_MOST;
 use room::{Growing, Growth};
@@ -59,7 +60,7 @@ impl Seat {
 
     /// Whether there is a channel on the ledger that is not settled. Before, an opening may still
     /// come to nothing, and whoever asks for one has paid for nothing.
-    const fn is_living(&self) -> bool {
+    fn is_living(&self) -> bool {
         match self.machine.phase() {
             PhaseName::Fresh
             | PhaseName::Proposing
@@ -67,6 +68,8 @@ impl Seat {
             | PhaseName::Assembling
             | PhaseName::Awaiting
             | PhaseName::Checking
+            | PhaseName::Signing
+            | PhaseName::Depositing
             | PhaseName::Released
             | PhaseName::Aborting
             | PhaseName::Settled
@@ -93,18 +96,18 @@ pub struct House {
     key: SessionKey,
     seats: BTreeMap<OpeningId, Seat>,
     journal: Journal,
-    ledger: Box<dyn Ledger>,
+    ledgers: Ledgers,
     post: Box<dyn Post>,
     events: Sender<NodeEvent>,
-    /// The channels that the ledger reports on, and whose they are.
-    watched: BTreeMap<ChannelId, (OpeningId, Target)>,
+    /// The channels that each ledger reports on, and whose they are.
+    watched: BTreeMap<(LedgerId, ChannelId), (OpeningId, Target)>,
     /// How they stood when last reported.
-    sightings: BTreeMap<ChannelId, Sighting>,
+    sightings: BTreeMap<(LedgerId, ChannelId), Sighting>,
     outbox: Outbox,
     /// The openings that came to nothing, the oldest first.
     ended: VecDeque<OpeningId>,
-    /// Whether the user knows that the ledger cannot be read.
-    told_of_trouble: bool,
+    /// The ledgers of which the user knows that they cannot be read.
+    troubled: BTreeSet<LedgerId>,
     round: Round,
 }
 
@@ -115,7 +118,7 @@ impl House {
         accept_proposals: bool,
         key: SessionKey,
         opened: perun_store::Opened,
-        ledger: Box<dyn Ledger>,
+        ledgers: Vec<AnyLedger>,
         post: Box<dyn Post>,
         events: Sender<NodeEvent>,
     ) -> Result<Self, NodeError> {
@@ -131,14 +134,14 @@ impl House {
             key,
             seats,
             journal: opened.journal,
-            ledger,
+            ledgers: Ledgers::new(ledgers),
             post,
             events,
             watched: BTreeMap::new(),
             sightings: BTreeMap::new(),
             outbox: Outbox::default(),
             ended: VecDeque::new(),
-            told_of_trouble: false,
+            troubled: BTreeSet::new(),
             round: Round::default(),
         })
     }
@@ -166,26 +169,32 @@ impl House {
         self.finish_round(now)
     }
 
-    /// Asks the ledger how the channels stand, and tells the machines.
-    pub fn sync_ledger(&mut self, now: Time) -> Result<(), NodeError> {
-        let sightings = match self.ledger.sync() {
+    /// Asks every ledger how the channels stand, and tells the machines.
+    pub fn sync_ledgers(&mut self, now: Time) -> Result<(), NodeError> {
+        for ledger in self.ledgers.ids() {
+            self.sync_ledger(now, ledger)?;
+        }
+        self.finish_round(now)
+    }
+
+    fn sync_ledger(&mut self, now: Time, ledger: LedgerId) -> Result<(), NodeError> {
+        let sightings = match self.ledgers.get(ledger).and_then(|it| it.sync()) {
             Ok(sightings) => sightings,
             // Whatever is wrong with the ledger's node may pass; the channels must go on without
-            // it.
+            // it, and the other ledgers be looked at.
             Err(error) => {
-                let told = core::mem::replace(&mut self.told_of_trouble, true);
-                if !told || matches!(error, LedgerError::OtherChain) {
+                if self.troubled.insert(ledger) || matches!(error, LedgerError::OtherChain) {
                     self.tell_all(&UserEvent::LedgerTrouble(error.to_string()));
                 }
                 return Ok(());
             }
         };
-        self.told_of_trouble = false;
+        self.troubled.remove(&ledger);
         self.feed_sightings(now, sightings)?;
-        if let Ok(clock) = self.ledger.clock() {
-            self.feed_all(now, |_| Some(Input::LedgerClock(clock)))?;
+        if let Ok(clock) = self.ledgers.get(ledger).and_then(|it| it.clock()) {
+            self.feed_all(now, |_| Some(Input::LedgerClock { ledger, now: clock }))?;
         }
-        self.finish_round(now)
+        Ok(())
     }
 
     /// The connection to a peer exists (again).
@@ -223,15 +232,15 @@ impl House {
         }
         self.check_places()?;
         self.check_room(Growth::Channel)?;
-        let (terms, contribution) = self.ledger.offer(self.key.address(), request)?;
-        let ours = contribution.clone();
-        let body = Body::Propose { terms: terms.clone(), contribution: ours.clone() };
+        let (terms, contributions) = self.ledgers.offer(self.key.address(), request)?;
+        let ours = contributions.clone();
+        let body = Body::Propose { terms: terms.clone(), contributions: ours.clone() };
         let sized = Self::check_proposal(&Message { opening, body });
-        let command = Input::Command(Command::Propose { terms, contribution });
+        let command = Input::Command(Command::Propose { terms, contributions });
         let tried = Machine::new(opening, self.config).step(now, command.clone());
         // Terms that cannot be must leave neither a channel nor set money aside.
         if let Err(error) = sized.and(tried.map_err(NodeError::Declined)) {
-            self.ledger.release_funds(&ours)?;
+            self.ledgers.release_all(&request.outcome.ledgers(), &ours)?;
             return Err(error);
         }
         self.seat(opening, peer);
@@ -269,12 +278,13 @@ impl House {
     ) -> Result<(), NodeError> {
         self.check_room(Growth::Wish)?;
         let (target, state) = self.resizable(opening)?;
-        let (chain, contribution) = self.ledger.resize_offer(&target, &state, &changes)?;
+        let ledger = self.ledgers.joint(target.ledger)?;
+        let (chain, contribution) = ledger.resize_offer(&target, &state, &changes)?;
         let ours = contribution.clone();
         let command = Command::Resize { changes, chain, contribution };
         self.feed(now, opening, Input::Command(command)).or_else(|declined| {
             // What the machine does not take must not keep money set aside.
-            self.ledger.release_funds(&ours)?;
+            self.ledgers.release(target.ledger, &ours)?;
             Err(NodeError::Declined(declined))
         })
     }
@@ -297,15 +307,19 @@ impl House {
     pub fn status(&self, opening: OpeningId) -> Option<Status> {
         let machine = &self.seats.get(&opening)?.machine;
         let id = machine.id();
-        let watched = id.and_then(|id| self.watched.get(&id));
+        let of_this = |(ledger, channel): &(LedgerId, ChannelId)| {
+            (Some(*channel) == id).then_some((*ledger, *channel))
+        };
+        let places: Vec<_> = self.watched.keys().filter_map(of_this).collect();
+        let target = |place| self.watched.get(place).map(|(_, target)| target.clone());
         Some(Status {
             id,
             phase: machine.phase(),
             waiting_for: machine.waiting_for(),
             agreed: machine.agreed().cloned(),
             queued: machine.queued(),
-            target: watched.map(|(_, target)| target.clone()),
-            sighting: id.and_then(|id| self.sightings.get(&id)).cloned(),
+            targets: places.iter().filter_map(target).collect(),
+            sightings: places.iter().filter_map(|at| self.sightings.get(at).cloned()).collect(),
         })
     }
 

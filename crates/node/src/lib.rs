@@ -2,7 +2,7 @@
 //!
 //! It owns what the lower floors must not: clock, keys, sockets, disk. For each input it asks a
 //! [`perun_protocol::Machine`] what to do, stores what the machine wants remembered, and only then
-//! carries out the effects: messages to the peer, orders to the [`Ledger`], events to the user.
+//! carries out the effects: messages to the peer, orders to each [`Ledger`], events to the user.
 //! Many inputs that arrive together share one sync of the disk.
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ mod house;
 mod journal;
 mod keys;
 mod ledger;
+mod ledgers;
 mod node;
 mod outbox;
 mod redial;
@@ -24,6 +25,9 @@ pub use ckb::{CkbLedger, CkbOptions};
 pub use error::{LedgerError, NodeError};
 pub use house::{House, Post};
 pub use keys::SessionKey;
-pub use ledger::{Ledger, OpenRequest, Signer};
+pub use ledger::{
+    DepositLedger, JointAssembly, JointLedger, JointOffer, Ledger, OpenRequest, Signer,
+};
+pub use ledgers::AnyLedger;
 pub use node::{Clock, Node, NodeOptions, system_clock};
 pub use report::{NodeEvent, Status, UserEvent};

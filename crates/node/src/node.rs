@@ -18,7 +18,7 @@ use crate::chance::{Chance, entropy};
 use crate::redial::Redial;
 use crate::timing::with_time_to_answer;
 use crate::{
-    House, Ledger, NodeError, NodeEvent, OpenRequest, Post, SessionKey, Status, UserEvent,
+    AnyLedger, House, NodeError, NodeEvent, OpenRequest, Post, SessionKey, Status, UserEvent,
 };
 
 /// How long the node waits for an input before it looks at its deadlines.
@@ -46,7 +46,7 @@ pub struct NodeOptions {
     pub config: Config,
     /// Whether proposals are accepted without asking.
     pub accept_proposals: bool,
-    /// How often the ledger is asked by itself; never if none.
+    /// How often the ledgers are asked by themselves; never if none.
     pub poll: Option<Duration>,
     /// What measures the waits of the channels: [`system_clock`], unless a test drives another.
     pub clock: Clock,
@@ -78,7 +78,7 @@ enum Stimulus {
 
 impl Node {
     /// Opens the store, replays it, and starts the node.
-    pub fn start(options: NodeOptions, ledger: Box<dyn Ledger>) -> Result<Self, NodeError> {
+    pub fn start(options: NodeOptions, ledgers: Vec<AnyLedger>) -> Result<Self, NodeError> {
         let config = with_time_to_answer(options.config, options.poll)?;
         let opened = perun_store::open_folders(
             &options.journal,
@@ -98,7 +98,7 @@ impl Node {
             options.accept_proposals,
             options.session,
             opened,
-            ledger,
+            ledgers,
             post,
             event_sender,
         )?;
@@ -180,7 +180,7 @@ impl Node {
         self.ask(|answer| Stimulus::Command { opening, command, answer })
     }
 
-    /// Asks the ledger how the channels stand.
+    /// Asks the ledgers how the channels stand.
     pub fn sync(&self) -> Result<(), NodeError> {
         self.ask(|answer| Stimulus::Sync { answer })
     }
@@ -258,7 +258,7 @@ impl Service {
             self.house.tick((self.clock)())?;
             self.redial();
             if poll.is_some_and(|interval| polled.elapsed() >= interval) {
-                self.house.sync_ledger((self.clock)())?;
+                self.house.sync_ledgers((self.clock)())?;
                 polled = Instant::now();
             }
         }
@@ -329,7 +329,7 @@ impl Service {
             }
             Stimulus::Sync { answer } => {
                 self.finish_round()?;
-                self.house.sync_ledger(now)?;
+                self.house.sync_ledgers(now)?;
                 let _ = answer.send(Ok(()));
             }
             Stimulus::Stop => return Ok(false),

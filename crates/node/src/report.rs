@@ -39,8 +39,8 @@ pub struct Status {
     pub agreed: Option<Agreed>,
     /// How many of our payments wait.
     pub queued: usize,
-    /// What a ledger needs to know of the channel, once there is one.
-    pub target: Option<Target>,
-    /// How it stands on its ledger, as last reported.
-    pub sighting: Option<Sighting>,
+    /// What each of its ledgers needs to know of the channel, once it is looked for there.
+    pub targets: Vec<Target>,
+    /// How it stands on them, as last reported.
+    pub sightings: Vec<Sighting>,
 }

@@ -33,7 +33,7 @@ fn a_moment_without_the_node_does_not_swallow_a_registration() {
     let outlaw = Outlaw::new(&pair.world);
     let [first, second] = [pair.open(), pair.open()];
     let initial = pair.alice.status(first).agreed.unwrap().state;
-    let target = pair.bob.status(first).target.unwrap();
+    let target = pair.bob.status(first).targets.pop().unwrap();
     let node = Liar::new(&pair.world);
     let mut ledger = node.ledger(&pair.world);
     ledger.watch(&target).unwrap();
@@ -42,7 +42,7 @@ fn a_moment_without_the_node_does_not_swallow_a_registration() {
     // trails its tip, as it does after every block.
     register_old(&pair.world, &outlaw, &contract_of(&target), &initial, pair.alice.session, 0);
     pair.world.chain.mine(3).unwrap();
-    ledger.watch(&pair.bob.status(second).target.unwrap()).unwrap();
+    ledger.watch(&pair.bob.status(second).targets.pop().unwrap()).unwrap();
     node.index_lag.store(6, Ordering::SeqCst);
     node.tips.store(1, Ordering::SeqCst);
     ledger.sync().unwrap_err();
@@ -63,7 +63,7 @@ fn a_node_that_lied_once_does_not_blind_us_for_good() {
     let outlaw = Outlaw::new(&pair.world);
     let opening = pair.open();
     let initial = pair.alice.status(opening).agreed.unwrap().state;
-    let target = pair.bob.status(opening).target.unwrap();
+    let target = pair.bob.status(opening).targets.pop().unwrap();
     // Once the truth stays shorter than the lie, once it is longer.
     for blocks in [1, 60] {
         let node = Liar::new(&pair.world);
@@ -99,7 +99,7 @@ fn a_node_that_stays_behind_is_said_to_be_so() {
     let opening = pair.open();
     let node = Liar::new(&pair.world);
     let mut ledger = node.ledger(&pair.world);
-    ledger.watch(&pair.bob.status(opening).target.unwrap()).unwrap();
+    ledger.watch(&pair.bob.status(opening).targets.pop().unwrap()).unwrap();
     node.other.mine(20).unwrap();
     node.shows_other.store(true, Ordering::SeqCst);
     assert!(matches!(ledger.sync().unwrap()[0].standing, Standing::Open));
@@ -134,7 +134,7 @@ fn another(target: &Target, number: u32) -> Target {
 fn a_channel_beyond_what_can_be_watched_is_said_to_be_so_and_waits_for_a_place() {
     let mut pair = Pair::new(Commit::Instant);
     let [closed, opening] = [pair.open(), pair.open()];
-    let [first, target] = [closed, opening].map(|one| pair.bob.status(one).target.unwrap());
+    let [first, target] = [closed, opening].map(|one| pair.bob.status(one).targets.pop().unwrap());
     pair.close(closed);
     let mut ledger = pair.bob.ledger(&pair.world);
     ledger.watch(&first).unwrap();
@@ -159,7 +159,7 @@ fn a_channel_beyond_what_can_be_watched_is_said_to_be_so_and_waits_for_a_place()
 fn a_closed_channel_is_let_go_of_when_nothing_can_bring_it_back() {
     let mut pair = Pair::new(Commit::Instant);
     let opening = pair.open();
-    let target = pair.bob.status(opening).target.unwrap();
+    let target = pair.bob.status(opening).targets.pop().unwrap();
     let mut ledger = pair.bob.ledger(&pair.world);
     ledger.watch(&target).unwrap();
     ledger.sync().unwrap();

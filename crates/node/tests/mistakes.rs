@@ -6,8 +6,12 @@ mod common;
 use common::{CELLS, CHALLENGE_SECS, CKB, DEPOSIT, Pair, Party, World, peer_of, secret};
 use perun_channel::Amount;
 use perun_embedded_ckb::Commit;
-use perun_node::{Ledger, NodeError, OpenRequest, SessionKey};
-use perun_protocol::{Change, Changes, Command, Memo, OpeningId, PhaseName};
+use perun_node::{
+    AnyLedger, CkbLedger, JointLedger, JointOffer, Ledger, NodeError, OpenRequest, SessionKey,
+};
+use perun_protocol::{
+    Change, Changes, Command, Funding, LedgerTerms, Memo, OpeningId, PerLedger, PhaseName, Terms,
+};
 use perun_store::OpenError;
 
 /// The refusal in words, which must hold all of these.
@@ -86,7 +90,7 @@ fn a_closed_channel_pays_nothing_more() {
 #[test]
 fn a_store_that_is_in_use_is_refused() {
     let pair = Pair::new(Commit::Instant);
-    let ledger = Box::new(pair.alice.ledger(&pair.world));
+    let ledger = AnyLedger::joint(pair.alice.ledger(&pair.world));
     let second = pair.alice.try_start(&pair.world, ledger);
     let error = second.err().expect("a second node on one store");
     assert!(matches!(error, NodeError::Store(OpenError::Locked)));
@@ -109,7 +113,7 @@ fn an_old_copy_of_the_journal_is_refused() {
     for (name, content) in old {
         std::fs::write(journal.join(name), content).unwrap();
     }
-    let ledger = Box::new(pair.alice.ledger(&pair.world));
+    let ledger = AnyLedger::joint(pair.alice.ledger(&pair.world));
     let error = pair.alice.try_start(&pair.world, ledger).err().expect("an old journal");
     assert!(matches!(error, NodeError::Store(OpenError::RolledBack { .. })), "{error}");
     let text = error.to_string();
@@ -150,16 +154,24 @@ fn a_peer_does_not_pay_with_an_asset_that_nobody_deposits() {
     let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
     let proposer = pair.alice.node().open(peer_of(&pair.bob), request.clone());
     let refused = proposer.unwrap_err().to_string();
-    assert!(refused.contains("not of this chain"), "{refused}");
-    // Another program does propose it.
+    assert!(refused.contains("not among this node's ledgers"), "{refused}");
+    // One that this chain has in name only.
+    let chain = pair.world.deployment.coin().chain();
+    let none = perun_channel::Address::ZERO;
+    let assets = vec![
+        perun_channel::Asset::new(perun_channel::BackendId::CKB, chain, none, vec![9]).unwrap(),
+    ];
+    let balances = vec![vec![Amount::new(1_000), Amount::new(0)]];
+    let outcome = perun_channel::Allocation::new(assets, balances, Vec::new()).unwrap();
+    let request = OpenRequest { outcome, ..request };
     let mut ledger = pair.bob.ledger(&pair.world);
     let session = SessionKey::from_secret(secret()).unwrap();
     let honest = pair.request([DEPOSIT; 2]);
-    let (terms, _) = ledger.offer(session.address(), &honest).unwrap();
-    let terms = perun_protocol::Terms { outcome: request.outcome, ..terms };
+    let offer = ledger.offer(session.address(), &honest).unwrap();
+    let terms = terms(&ledger, &request, &offer);
     let other = SessionKey::from_secret(secret()).unwrap();
     let refused = ledger.answer(other.address(), &terms).unwrap_err().to_string();
-    assert!(refused.contains("not of this chain"), "{refused}");
+    assert!(refused.contains("neither the coin nor a token"), "{refused}");
 }
 
 /// What the machine does not take is not set aside: each refused wish would take a cell more.
@@ -193,13 +205,23 @@ fn a_proposal_from_the_smallest_cells_is_short_enough_for_any_node() {
         let outcome =
             perun_channel::Allocation::new(vec![coin.clone()], balances, Vec::new()).unwrap();
         let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
-        let (terms, contribution) =
-            party.ledger(&world).offer(session.address(), &request).unwrap();
-        let body = perun_protocol::Body::Propose { terms, contribution };
+        let mut ledger = party.ledger(&world);
+        let offer = ledger.offer(session.address(), &request).unwrap();
+        let terms = terms(&ledger, &request, &offer);
+        let contributions = PerLedger::one(offer.contribution);
+        let body = perun_protocol::Body::Propose { terms, contributions };
         let opening = OpeningId::new([7; 32]);
         perun_channel::codec::Encode::to_bytes(&perun_protocol::Message { opening, body }).len()
     };
     let (usual, longest) = (length(&coins, DEPOSIT), length(&dust, 11_500 * CKB));
     assert!(usual < 1_024, "{usual} bytes");
     assert!(longest > usual && longest < 4_096, "{longest} bytes");
+}
+
+/// The terms that a house writes for a channel on one ledger.
+fn terms(ledger: &CkbLedger, request: &OpenRequest, offer: &JointOffer) -> Terms {
+    let (challenge_secs, outcome) = (request.challenge_secs, request.outcome.clone());
+    let (ledger, chain) = (ledger.id(), offer.chain.clone());
+    let ledgers = PerLedger::one(LedgerTerms { ledger, funding: Funding::Joint {}, chain });
+    Terms { challenge_secs, outcome, proposer: offer.participant.clone(), ledgers }
 }

@@ -125,7 +125,7 @@ fn an_unanswered_resize_does_not_take_away_the_money_for_the_dispute() {
     let mut pair = Pair::new(Commit::Instant);
     let opening = pair.open();
     let initial = pair.alice.status(opening).agreed.unwrap().state;
-    let target = pair.alice.status(opening).target.unwrap();
+    let target = pair.alice.status(opening).targets.pop().unwrap();
     let bob = pair.bob.session;
     // From here on Bob's users answer nothing.
     pair.bob.accept_proposals = false;

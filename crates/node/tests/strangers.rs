@@ -11,7 +11,8 @@ use perun_channel::Participant;
 use perun_channel::codec::Encode;
 use perun_embedded_ckb::Commit;
 use perun_protocol::{
-    Body, DeclineReason, Event, LedgerBytes, Message, OpeningId, PhaseName, Terms, Turn,
+    Body, DeclineReason, Event, Funding, LedgerBytes, LedgerTerms, Message, OpeningId, PerLedger,
+    PhaseName, Terms, Turn,
 };
 use perun_wire::tcp::{Inbox, Network, NetworkEvent};
 use perun_wire::{Expect, Identity, PeerId, SendRefusal};
@@ -68,12 +69,16 @@ fn proposal(pair: &Pair, number: u32) -> Message {
         challenge_secs: request.challenge_secs,
         outcome: request.outcome,
         proposer: Participant::new(session.address(), Vec::new()).unwrap(),
-        chain: LedgerBytes::default(),
+        ledgers: PerLedger::one(LedgerTerms {
+            ledger: pair.world.deployment.coin().ledger(),
+            funding: Funding::Joint {},
+            chain: LedgerBytes::default(),
+        }),
     };
     let mut name = [9; 32];
     name[..4].copy_from_slice(&number.to_be_bytes());
-    let contribution = LedgerBytes::new(vec![7; 40]).unwrap();
-    Message { opening: OpeningId::new(name), body: Body::Propose { terms, contribution } }
+    let contributions = PerLedger::one(LedgerBytes::new(vec![7; 40]).unwrap());
+    Message { opening: OpeningId::new(name), body: Body::Propose { terms, contributions } }
 }
 
 /// Alice and Bob still pay each other, and Alice's newest payment arrives.

@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 
 use perun_channel::Signature;
 
-use crate::court;
+use crate::court::{self, Ruling};
 use crate::message::{Handover, Offer};
 use crate::open::{Activity, Flight, Open};
 use crate::opening;
@@ -31,8 +31,8 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
         open.channel.burn(shown.state.version());
         open.channel.latest = shown.clone();
     }
-    if let Some(stage) = court::stage_of(record) {
-        return open.settling(stage, record);
+    if let Some(ruling) = court::ruling(record) {
+        return open.settling(ruling, record);
     }
     match record {
         Record::PeerReady {} => open.peer_ready = true,
@@ -98,7 +98,8 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
 
 /// The journal does not fit to itself: what we signed may be missing from it.
 fn unfit(open: Box<Open>) -> Phase {
-    open.settling(Stage::Frozen, &Record::RolledBack { shown: None })
+    let ruling = Ruling { ledger: None, stage: Stage::Frozen };
+    open.settling(ruling, &Record::RolledBack { shown: None })
 }
 
 impl Open {

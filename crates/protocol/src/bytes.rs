@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use perun_channel::codec::{self, Decode, DecodeError, Encode, Reader};
 use perun_channel::{
-    Allocation, Amount, ChannelId, Params, Participant, Signature, State, Version,
+    Allocation, Amount, ChannelId, LedgerId, Params, Participant, Signature, State, Version,
 };
 
 use crate::limits::MAX_LEDGER_BYTES;
@@ -35,7 +35,7 @@ macro_rules! wire_by_codec {
         }
     )* };
 }
-wire_by_codec!(Amount, ChannelId, Params, Participant, Allocation, State, Signature);
+wire_by_codec!(Amount, ChannelId, LedgerId, Params, Participant, Allocation, State, Signature);
 
 macro_rules! wire_by_number {
     ($($name:ty),*) => { $(

@@ -12,6 +12,8 @@ pub struct Config {
     pub user_secs: u64,
     /// For a submitted transaction, before it is submitted again or given up.
     pub commit_secs: u64,
+    /// For the deposits of both sides to be final on every ledger, before an opening is given up.
+    pub fund_secs: u64,
     /// For the turn, before payments that wait for it fail.
     pub patience_secs: u64,
     /// The shortest challenge duration that is accepted: it must leave time to see, react and
@@ -40,6 +42,7 @@ impl Default for Config {
             answer_secs: 60,
             user_secs: 600,
             commit_secs: 600,
+            fund_secs: 3_600,
             patience_secs: 120,
             challenge_secs_min: perun_channel::MIN_CHALLENGE_SECS,
             challenge_secs_max: MAX_WAIT_SECS,

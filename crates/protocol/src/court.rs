@@ -1,42 +1,55 @@
-//! The ledger settles the channel: by a final state, or by a dispute.
+//! The ledgers settle the channel: by a final state, or by a dispute.
 //!
-//! Nothing is signed here but what was signed before. We register one state, the newest complete
-//! one, and whatever the ledger shows decides what is next: an older state is answered with ours, a
-//! newer one (the peer completed what we had proposed) is accepted as the outcome. What the ledger
-//! shows is a level, so a reorganisation needs no rule of its own. Every submission is repeated
-//! until its effect is confirmed: what somebody else did in blocks that a reorganisation may still
-//! take back is no reason to wait, or it could be put there to make us wait until our time is over.
+//! Nothing is signed here but what was signed before. A channel is in court on all of its ledgers
+//! at once, whichever of them shows something first: each has a case of its own, and on each the
+//! newest complete state is registered. So no ledger settles an older state only because nobody
+//! looked after it there. What one ledger does is in [`crate::case`].
 
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use perun_channel::{Amount, Signature, State, Version};
+use perun_channel::{LedgerId, Signature};
 
+use crate::case::{self, Docket};
 use crate::effect::{Effect, Event, FailureReason, Step};
-use crate::input::{Command, Input, Sighting, Slot, Standing};
+use crate::input::{Command, Input, Sighting, Standing};
+use crate::ledgers::Place;
 use crate::limits::MAX_CLOSE_ATTEMPTS;
 use crate::machine::Context;
 use crate::message::Body;
 use crate::open::{Activity, Open, failed};
-use crate::phase::{Court, Phase, Stage};
+use crate::phase::{Case, Court, Phase, Stage};
 use crate::record::{Agreed, Ending, Record};
 use crate::refusal::{Declined, Misuse, Refusal};
 use crate::registrations::Registrations;
-use crate::units::{LedgerTime, Time};
 use crate::{resize, update};
 
-/// Leaves without the peer: registers the newest complete state.
+/// Leaves without the peer: registers the newest complete state on every ledger.
 pub(crate) fn dispute(context: &Context<'_>, open: &Open) -> Step {
     let mut effects = leaving(open);
     effects.push(Event::Disputed { version: open.channel.state().version() }.effect());
-    effects.push(register(open, &Registrations::default(), 0));
-    Step::new(vec![Record::Disputing { deadline: context.commit() }], effects)
+    let fresh = Registrations::default();
+    effects.extend(open.channel.places.iter().map(|at| case::register(open, at, &fresh, 0)));
+    let deadline = context.commit();
+    Step::new(vec![Record::Disputing { ledger: None, deadline }], effects)
+}
+
+/// Begins the dispute on some of the ledgers of a channel that is in court already.
+pub(crate) fn dispute_on(context: &Context<'_>, open: &Open, places: &[&Place]) -> Step {
+    let mut step = Step::effects(leaving(open));
+    step.effects.push(Event::Disputed { version: open.channel.state().version() }.effect());
+    let (fresh, deadline) = (Registrations::default(), context.commit());
+    for place in places {
+        step.records.push(Record::Disputing { ledger: Some(place.ledger), deadline });
+        step.effects.push(case::register(open, place, &fresh, 0));
+    }
+    step
 }
 
 /// What ends when the ledger takes over: payments that wait fail, and what was set aside for a
 /// resize is free again. That comes first, for the fee of a dispute may have to be paid from it.
-fn leaving(open: &Open) -> Vec<Effect> {
+pub(crate) fn leaving(open: &Open) -> Vec<Effect> {
     let mut effects = failed(open.queue.iter(), FailureReason::Closed);
     effects.extend(open.freed());
     effects
@@ -50,30 +63,33 @@ pub(crate) fn freeze(open: &Open, shown: Option<Agreed>) -> Step {
     Step::new(vec![Record::RolledBack { shown }], effects)
 }
 
-/// Both signed the final state: submits it.
-pub(crate) fn close(context: &Context<'_>, open: &Open, agreed: Agreed) -> Step {
+/// Both signed the final state: submits it on every ledger.
+pub(crate) fn close(context: &Context<'_>, open: &Open, agreed: &Agreed) -> Step {
     let mut effects = leaving(open);
-    effects.push(Effect::SubmitClose { target: open.channel.target(), agreed, attempt: 0 });
-    Step::new(vec![Record::Closing { deadline: context.commit() }], effects)
+    let submit = |target| Effect::SubmitClose { target, agreed: agreed.clone(), attempt: 0 };
+    effects.extend(open.channel.targets().map(submit));
+    let deadline = context.commit();
+    Step::new(vec![Record::Closing { ledger: None, deadline }], effects)
 }
 
-/// Decides about an input while the ledger settles the channel.
+/// Decides about an input while the ledgers settle the channel.
 pub(crate) fn step(context: &Context<'_>, court: &Court, input: Input) -> Result<Step, Declined> {
     let open = &court.open;
-    match (input, &court.stage) {
-        (Input::Ledger(sighting), _) => sighted(context, open, Some(court), &sighting),
-        (Input::LedgerClock(now), stage) => Ok(passed(context, court, stage, now)),
-        (Input::Tick, _) => Ok(late(context, court)),
-        (Input::Restart, stage) => Ok(restarted(court, stage)),
-        (Input::Connected | Input::JournalRolledBack, _) => Ok(Step::nothing()),
-        (Input::Command(Command::Dispute), Stage::Frozen | Stage::Closing { .. }) => {
-            Ok(dispute(context, open))
+    match input {
+        Input::Ledger(sighting) => sighted(context, open, Some(court), &sighting),
+        Input::LedgerClock { ledger, now } => {
+            let due = court.dockets().find(|docket| docket.place.ledger == ledger);
+            Ok(due.map_or_else(Step::nothing, |docket| docket.passed(context, now)))
         }
-        (Input::Command(Command::Pay(_)), Stage::Frozen) => Err(Misuse::RolledBack.into()),
-        (Input::Command(Command::Pay(_)), _) => Err(Misuse::Closing.into()),
-        (Input::Command(_), _) => Err(Misuse::NotNow.into()),
-        (Input::Backend(_), _) => Err(Misuse::Reply.into()),
-        (Input::Message(message), _) => match message.body {
+        Input::Tick => Ok(late(context, court)),
+        Input::Restart => Ok(restarted(court)),
+        Input::Connected | Input::JournalRolledBack => Ok(Step::nothing()),
+        Input::Command(Command::Dispute) => insist(context, court),
+        Input::Command(Command::Pay(_)) if court.is_frozen() => Err(Misuse::RolledBack.into()),
+        Input::Command(Command::Pay(_)) => Err(Misuse::Closing.into()),
+        Input::Command(_) => Err(Misuse::NotNow.into()),
+        Input::Backend(_) => Err(Misuse::Reply.into()),
+        Input::Message(message) => match message.body {
             // The peer did not hear our answer to its update; it is signed already.
             Body::Update { state, .. } if state == *open.channel.state() => {
                 update::acknowledged_again(context, open, &state)
@@ -87,362 +103,388 @@ pub(crate) fn step(context: &Context<'_>, court: &Court, input: Input) -> Result
     }
 }
 
-/// Registers a state that was completed late, if that can still change the outcome.
-fn improved(court: &Court, signature: &Signature) -> Vec<Effect> {
-    let mut newer = court.clone();
-    if !newer.open.completed(signature, false) {
-        return Vec::new();
-    }
-    match newer.stage {
-        Stage::Disputing { .. } | Stage::Registered { .. } | Stage::Concluding { .. } => {
-            submissions(&newer)
-        }
-        _ => Vec::new(),
+/// Our user does not wait for a frozen channel to be understood, or for a close to commit.
+fn insist(context: &Context<'_>, court: &Court) -> Result<Step, Declined> {
+    let waits = |docket: &Docket<'_>| {
+        let stage = docket.case.map(|case| &case.stage);
+        matches!(stage, Some(Stage::Frozen | Stage::Closing { .. }))
+    };
+    let places: Vec<_> = court.dockets().filter(waits).map(|docket| docket.place).collect();
+    match places.is_empty() {
+        true => Err(Misuse::NotNow.into()),
+        false => Ok(dispute_on(context, &court.open, &places)),
     }
 }
 
-/// Decides about what the ledger shows. `court` is none if the channel still lived until now.
+/// Registers a state that was completed late, wherever that can still change the outcome.
+fn improved(court: &Court, signature: &Signature) -> Vec<Effect> {
+    let mut newer = court.clone();
+    if newer.open.completed(signature, false) { registrations(&newer, None) } else { Vec::new() }
+}
+
+/// What is to be registered on the ledgers where a dispute is going on, but for one of them.
+fn registrations(court: &Court, but: Option<LedgerId>) -> Vec<Effect> {
+    let goes_on = |docket: &Docket<'_>| {
+        let stage = docket.case.map(|case| &case.stage);
+        but != Some(docket.place.ledger)
+            && matches!(
+                stage,
+                Some(Stage::Disputing { .. } | Stage::Registered { .. } | Stage::Concluding { .. })
+            )
+    };
+    court.dockets().filter(goes_on).flat_map(|docket| docket.submissions()).collect()
+}
+
+/// Decides about what a ledger shows. `court` is none if the channel still lived until now.
 pub(crate) fn sighted(
     context: &Context<'_>,
     open: &Open,
     court: Option<&Court>,
     sighting: &Sighting,
 ) -> Result<Step, Declined> {
-    let stage = court.map(|court| &court.stage);
     if sighting.channel != open.channel.id {
         // That a resize is impossible is no news here: the dispute made it so.
-        return match sighting.standing {
-            Standing::Impossible => Ok(Step::nothing()),
+        return match (court, &sighting.standing) {
+            (Some(_), Standing::Impossible) => Ok(Step::nothing()),
             _ => resize::sighted(context, open, sighting),
         };
     }
-    let entering = match stage {
-        None => {
-            let version = open.channel.state().version();
-            let mut effects = leaving(open);
-            effects.push(Event::Disputed { version }.effect());
-            Step::effects(effects)
-        }
-        Some(_) => Step::effects(leaving(open)),
+    let Some(position) = open.channel.places.position(sighting.ledger) else {
+        return Ok(Step::nothing());
     };
-    let step = match &sighting.standing {
+    let Some((first, newer)) = learnt(context, open, sighting) else {
+        return Ok(heard(context, open, court, position, sighting));
+    };
+    let court = court.map(|court| Court { open: newer.clone(), ..court.clone() });
+    let step = first.and(heard(context, &newer, court.as_ref(), position, sighting));
+    let more = court.map(|court| registrations(&court, Some(sighting.ledger)));
+    Ok(step.and(Step::effects(more.unwrap_or_default())))
+}
+
+/// A ledger shows a newer state than we know to be complete, with both signatures: the peer
+/// completed what we had proposed without telling us. It is our newest state from here on, so that
+/// the other ledgers get it as well. Our own signature is checked like the peer's: a ledger's node
+/// that lies must not make us sign something that we never agreed to.
+fn learnt(context: &Context<'_>, open: &Open, sighting: &Sighting) -> Option<(Step, Open)> {
+    let Standing::Registered { state, proof: Some(proof), .. } = &sighting.standing else {
+        return None;
+    };
+    let channel = &open.channel;
+    if *state.id() != channel.id || state.version() <= channel.state().version() {
+        return None;
+    }
+    let digest = context.crypto.digest(state);
+    let theirs = proof.get(channel.index.other().column())?;
+    for (index, signature) in
+        [(channel.index, proof.get(channel.index.column())?), (channel.index.other(), theirs)]
+    {
+        context.crypto.verify(&digest, signature, &channel.address(index)).ok()?;
+    }
+    let mut newer = open.clone();
+    let step = match &open.activity {
+        Activity::Updating(flight) if flight.state == *state => {
+            newer.completed(theirs, false);
+            update::landed(context, flight, false, *theirs)
+        }
+        _ => {
+            let shown = Agreed::signed(state.clone(), digest, *theirs);
+            newer.channel.latest = shown.clone();
+            let updated = Event::Updated { version: state.version() }.effect();
+            Step::new(vec![Record::Outdone { shown }], vec![updated])
+        }
+    };
+    Some((step, newer))
+}
+
+/// What a channel makes of what one of its ledgers shows.
+fn heard(
+    context: &Context<'_>,
+    open: &Open,
+    court: Option<&Court>,
+    position: usize,
+    sighting: &Sighting,
+) -> Step {
+    let Some(place) = open.channel.places.get(position) else { return Step::nothing() };
+    let docket = Docket { open, court, place, case: court.and_then(|it| it.cases.get(position)) };
+    let stage = docket.case.map(|case| &case.stage);
+    if docket.is_nothing() {
+        return Step::nothing();
+    }
+    match &sighting.standing {
         Standing::Closed { state } | Standing::Concluded { state, unpaid: 0 } => {
             let is_known = matches!(stage, Some(Stage::Settled { state: known }) if known == state);
             if is_known || !sighting.confirmed {
-                return Ok(Step::nothing());
+                return Step::nothing();
             }
-            Step::effects(leaving(open)).and(settled(open, state))
+            entering(context, &docket, false).and(settled(&docket, state))
         }
         Standing::Concluded { state, unpaid } => {
             let is_known = matches!(stage, Some(Stage::Unpaid { rows, .. }) if rows == unpaid);
             if is_known || !sighting.confirmed {
-                return Ok(Step::nothing());
+                return Step::nothing();
             }
-            entering.and(concluded(context, open, state, *unpaid))
+            entering(context, &docket, true).and(docket.concluded(context, state, *unpaid))
         }
-        Standing::Registered { state, by, until } => {
+        Standing::Registered { state, by, until, .. } => {
             if stage.is_some_and(|stage| stage.knows(state, by, *until)) {
-                return Ok(confirmed(court, state.version(), sighting.confirmed));
+                return docket.confirmed(state.version(), sighting.confirmed);
             }
-            let (state, by, until) = (state.clone(), by.clone(), *until);
-            let confirmed = sighting.confirmed;
-            let deadline = answered_by(context, open, court, confirmed, &state);
-            let record = Record::Registered { state, by, until, confirmed, deadline };
-            entering.and(registered(open, court, record))
+            let record = docket.registration(context, state, by, *until, sighting.confirmed);
+            entering(context, &docket, true).and(docket.registered(record))
         }
-        Standing::Open if stage.is_some_and(Stage::was_seen) => {
+        Standing::Open | Standing::Absent
+            if stage.is_some_and(Stage::was_seen) && docket.is_back(sighting) =>
+        {
             // What we saw is gone: begin again.
             match open.channel.state().is_final() {
-                true => close(context, open, open.channel.latest.clone()),
-                false => dispute(context, open),
+                true => docket.close(context),
+                false => dispute_on(context, open, &[place]),
             }
         }
-        Standing::Impossible if sighting.confirmed => gone(open, Ending::Aborted {}),
+        // The opening that we gave up committed after all, or what it led to was taken back.
+        Standing::Open if sighting.confirmed && stage.is_some_and(Stage::is_unborn) => {
+            dispute_on(context, open, &[place])
+        }
+        Standing::Absent if docket.can_abort() => docket.abort(context),
+        Standing::Impossible if sighting.confirmed => gone(context, &docket, Ending::Aborted {}),
         Standing::Spent { transaction } if sighting.confirmed => match open.resize_released() {
-            Some(assembly) if assembly.transaction == *transaction => {
+            Some(assembly) if assembly.transaction() == Some(*transaction) => {
                 resize::committed(context, open, assembly)
             }
-            // Nothing that is signed for this channel from here on would be worth anything.
-            _ => gone(open, Ending::Spent { transaction: *transaction }),
+            // Nothing that is signed for this channel from here on would be worth anything there.
+            _ => gone(context, &docket, Ending::Spent { transaction: *transaction }),
         },
         Standing::Absent | Standing::Impossible | Standing::Open | Standing::Spent { .. } => {
             Step::nothing()
         }
+    }
+}
+
+/// One ledger shows that the channel is being settled: so it is on all of them.
+fn entering(context: &Context<'_>, docket: &Docket<'_>, disputed: bool) -> Step {
+    let open = docket.open;
+    let is_other = |place: &&Place| place.ledger != docket.place.ledger;
+    let others: Vec<&Place> = match docket.court {
+        None => open.channel.places.iter().filter(is_other).collect(),
+        Some(court) => {
+            let is_frozen = |docket: &Docket<'_>| {
+                docket.case.is_some_and(|case| matches!(case.stage, Stage::Frozen))
+            };
+            court.dockets().filter(is_frozen).map(|it| it.place).filter(is_other).collect()
+        }
     };
-    Ok(step)
-}
-
-/// The outcome stands, and some rows are not paid.
-fn concluded(context: &Context<'_>, open: &Open, state: &State, rows: u32) -> Step {
-    let (target, state) = (open.channel.target(), state.clone());
-    Step::new(
-        vec![Record::Unpaid { state: state.clone(), rows, deadline: context.commit() }],
-        vec![Effect::Withdraw { target, state, rows, attempt: 0 }],
-    )
-}
-
-/// The channel does not exist any more, and nothing of it is paid by its own rules.
-fn gone(open: &Open, ending: Ending) -> Step {
-    let mut effects = leaving(open);
-    if let Activity::Updating(flight) = &open.activity {
-        effects.extend(failed(flight.payments.iter(), FailureReason::Superseded));
+    let mut step = Step::effects(leaving(open));
+    if (docket.court.is_none() && disputed) || !others.is_empty() {
+        step.effects.push(Event::Disputed { version: open.channel.state().version() }.effect());
     }
-    effects.push(Event::Ended(ending.clone()).effect());
-    Step::new(vec![Record::Ended { ending }], effects)
-}
-
-/// A registration that we know is confirmed, or not yet.
-fn confirmed(court: Option<&Court>, version: Version, is_confirmed: bool) -> Step {
-    let is_known = court.is_some_and(|court| court.registrations.is_confirmed(version));
-    match is_confirmed && !is_known {
-        true => Step::new(vec![Record::RegistrationConfirmed { version }], vec![]),
-        false => Step::nothing(),
-    }
-}
-
-/// When to submit our state again, once a registration is seen. One as new as ours that is not
-/// confirmed moves nothing: whoever can show it and take it back could put us off for ever.
-fn answered_by(
-    context: &Context<'_>,
-    open: &Open,
-    court: Option<&Court>,
-    is_confirmed: bool,
-    state: &State,
-) -> Time {
-    let is_older = state.version() < open.channel.state().version();
-    let running = court.and_then(|court| court.stage.registering());
-    match running {
-        Some((_, deadline)) if !is_older && !is_confirmed => deadline,
-        _ => context.commit(),
-    }
-}
-
-/// A state is registered: an older one is answered with ours (P-L2).
-fn registered(open: &Open, court: Option<&Court>, record: Record) -> Step {
-    let Record::Registered { state, by, .. } = &record else { return Step::nothing() };
-    let version = state.version();
-    let mut effects = vec![Event::Registered { version, by: by.clone() }.effect()];
-    if version < open.channel.state().version() {
-        let mut known = court.map(|court| court.registrations.clone()).unwrap_or_default();
-        known.apply(open.channel.index, &record);
-        let running = court.and_then(|court| court.stage.registering());
-        effects.push(register(open, &known, running.map_or(0, |(attempt, _)| attempt)));
-    }
-    Step::new(vec![record], effects)
-}
-
-/// The outcome stands and is paid.
-fn settled(open: &Open, state: &State) -> Step {
-    let own = open.channel.index.column();
-    let rows = state.outcome().balances().iter();
-    let own: Vec<Amount> = rows.map(|row| row.get(own).copied().unwrap_or_default()).collect();
-    let mut effects = Vec::new();
-    if let Activity::Updating(flight) = &open.activity {
-        // The peer may have completed it without telling us; the ledger tells.
-        if flight.state == *state {
-            let paid = flight.payments.iter();
-            effects.extend(paid.map(|payment| Event::PaymentSent(payment.id).effect()));
-        } else {
-            effects.extend(failed(flight.payments.iter(), FailureReason::Superseded));
+    let (fresh, deadline) = (Registrations::default(), context.commit());
+    match docket.court {
+        None if !others.is_empty() => {
+            step.records.push(Record::Disputing { ledger: None, deadline });
         }
+        _ => step.records.extend(others.iter().map(|place| {
+            let ledger = Some(place.ledger);
+            Record::Disputing { ledger, deadline }
+        })),
     }
-    effects.push(Event::Settled { state: state.clone(), own }.effect());
-    Step::new(vec![Record::Settled { state: state.clone() }], effects)
+    step.effects.extend(others.iter().map(|place| case::register(open, place, &fresh, 0)));
+    step
 }
 
-/// The ledger's clock moved: a challenge may be over.
-fn passed(context: &Context<'_>, court: &Court, stage: &Stage, now: LedgerTime) -> Step {
-    match stage {
-        Stage::Registered { state, until, .. }
-            if now >= *until && court.may_conclude(state.version()) =>
-        {
-            let (target, state) = (court.open.channel.target(), state.clone());
-            Step::new(
-                vec![Record::Concluding { deadline: context.commit() }],
-                vec![Effect::Conclude { target, state, attempt: 0 }],
-            )
-        }
-        _ => Step::nothing(),
+/// There is nothing of the channel on this ledger, and nothing of it is paid by its own rules.
+fn gone(context: &Context<'_>, docket: &Docket<'_>, ending: Ending) -> Step {
+    let stage = docket.case.map(|case| &case.stage);
+    if matches!(stage, Some(Stage::Void { ending: Some(known) }) if *known == ending) {
+        return Step::nothing();
     }
+    let open = docket.open;
+    let superseded = docket.flying(FailureReason::Superseded);
+    if docket.is_last() {
+        let mut effects = leaving(open);
+        effects.extend(superseded);
+        effects.push(Event::Ended(ending.clone()).effect());
+        return Step::new(vec![Record::Ended { ending }], effects);
+    }
+    let mut step = entering(context, docket, false);
+    step.effects.extend(superseded);
+    let ledger = docket.place.ledger;
+    step.effects.push(Event::LedgerVoid { ledger, ending: ending.clone() }.effect());
+    step.effects.extend(docket.finished(None).map(Event::effect));
+    step.records.push(Record::Void { ledger, ending });
+    step
+}
+
+/// On this ledger the outcome stands and is paid.
+fn settled(docket: &Docket<'_>, state: &perun_channel::State) -> Step {
+    let record = Record::Settled { ledger: docket.place.ledger, state: state.clone() };
+    Step::new(vec![record], docket.told(state))
 }
 
 /// What was submitted has not shown its effect in time.
 fn late(context: &Context<'_>, court: &Court) -> Step {
-    match &court.stage {
-        Stage::Closing { attempt, .. } if attempt.saturating_add(1) >= MAX_CLOSE_ATTEMPTS => {
-            dispute(context, &court.open)
-        }
-        stage => {
-            let stage = stage.retried(context.commit());
-            let effects = submissions(&Court { stage, ..court.clone() });
-            match effects.is_empty() {
-                true => Step::nothing(),
-                false => {
-                    let deadline = context.commit();
-                    Step::new(vec![Record::Resubmitted { deadline }], effects)
-                }
+    let latest = court.open.channel.state().version();
+    let is_due = |docket: &Docket<'_>| {
+        let deadline = docket.case.and_then(|case| case.deadline(latest));
+        deadline.is_some_and(|deadline| context.now >= deadline)
+    };
+    let due =
+        court.dockets().filter(is_due).map(|docket| match docket.case.map(|case| &case.stage) {
+            Some(Stage::Closing { attempt, .. })
+                if attempt.saturating_add(1) >= MAX_CLOSE_ATTEMPTS =>
+            {
+                dispute_on(context, &court.open, &[docket.place])
             }
-        }
-    }
+            _ => docket.again(context),
+        });
+    due.fold(Step::nothing(), Step::and)
 }
 
-fn restarted(court: &Court, stage: &Stage) -> Step {
+fn restarted(court: &Court) -> Step {
     let open = &court.open;
-    let mut effects = vec![Effect::Watch(open.channel.target())];
+    let mut effects: Vec<Effect> = open.channel.targets().map(Effect::Watch).collect();
     effects.extend(open.recent.events());
-    effects.extend(submissions(court));
-    match stage {
-        Stage::Settled { state } => effects.extend(settled(open, state).effects),
-        Stage::Frozen => effects.push(Event::RolledBack.effect()),
-        _ => {}
+    effects.extend(court.submissions());
+    let mut is_told = false;
+    for docket in court.dockets() {
+        match docket.case.map(|case| &case.stage) {
+            // That all is settled is said once.
+            Some(Stage::Settled { state }) => {
+                let told = docket.told(state).into_iter();
+                let is_end = |it: &Effect| matches!(it, Effect::Notify(Event::Settled { .. }));
+                effects.extend(told.filter(|it| !is_end(it) || !is_told));
+                is_told |= docket.finished(Some(state)).is_some();
+            }
+            Some(Stage::Void { ending: Some(ending) }) => {
+                let (ledger, ending) = (docket.place.ledger, ending.clone());
+                effects.push(Event::LedgerVoid { ledger, ending }.effect());
+            }
+            _ => {}
+        }
+    }
+    if court.is_frozen() {
+        effects.push(Event::RolledBack.effect());
     }
     Step::effects(effects)
 }
 
-/// What a stage has submitted.
-fn submissions(court: &Court) -> Vec<Effect> {
-    let Court { open, stage, registrations } = court;
-    let target = || open.channel.target();
-    let again = |attempt: u32| match court.is_secured() {
-        true => Vec::new(),
-        false => vec![register(open, registrations, attempt)],
-    };
-    match stage {
-        Stage::Frozen | Stage::Settled { .. } => Vec::new(),
-        Stage::Closing { attempt, .. } => {
-            let (agreed, attempt) = (open.channel.latest.clone(), *attempt);
-            vec![Effect::SubmitClose { target: target(), agreed, attempt }]
-        }
-        Stage::Disputing { attempt, .. } | Stage::Registered { attempt, .. } => again(*attempt),
-        Stage::Concluding { state, attempt, .. } => {
-            let mut effects = again(*attempt);
-            if court.may_conclude(state.version()) {
-                let (state, attempt) = (state.clone(), *attempt);
-                effects.push(Effect::Conclude { target: target(), state, attempt });
-            }
-            effects
-        }
-        Stage::Unpaid { state, rows, attempt, .. } => {
-            let (state, rows, attempt) = (state.clone(), *rows, *attempt);
-            vec![Effect::Withdraw { target: target(), state, rows, attempt }]
-        }
+impl Court {
+    /// Each ledger's case, with what is needed to decide about it.
+    fn dockets(&self) -> impl Iterator<Item = Docket<'_>> {
+        let places = self.open.channel.places.iter();
+        places.zip(&self.cases).map(|(place, case)| Docket {
+            open: &self.open,
+            court: Some(self),
+            place,
+            case: Some(case),
+        })
     }
-}
 
-/// Submits our newest state for registration.
-fn register(open: &Open, known: &Registrations, attempt: u32) -> Effect {
-    let agreed = open.channel.latest.clone();
-    let slot = known.slot_for(agreed.state.version(), open.channel.index);
-    Effect::Register { target: open.channel.target(), agreed, slot, attempt }
+    /// What all cases have submitted.
+    pub(crate) fn submissions(&self) -> Vec<Effect> {
+        self.dockets().flat_map(|docket| docket.submissions()).collect()
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.cases.iter().any(|case| matches!(case.stage, Stage::Frozen))
+    }
 }
 
 impl Open {
-    /// The channel's place once the ledger settles it.
-    pub(crate) fn settling(mut self: Box<Self>, stage: Stage, record: &Record) -> Phase {
+    /// The channel's place once the ledgers settle it. A ledger that the record does not name is
+    /// one of which nothing is known.
+    pub(crate) fn settling(mut self: Box<Self>, ruling: Ruling, record: &Record) -> Phase {
         self.drop_resize();
+        let Ruling { ledger: named, stage } = ruling;
         if !matches!(stage, Stage::Frozen) {
             self.close_queue();
         }
-        let mut registrations = Registrations::default();
-        registrations.apply(self.channel.index, record);
-        Phase::Court(Box::new(Court { open: *self, stage, registrations }))
+        let cases = self.channel.places.map(|place| {
+            let mut case = Case {
+                ledger: place.ledger,
+                stage: Stage::Frozen,
+                registrations: Registrations::default(),
+            };
+            if named.is_none_or(|named| named == place.ledger) {
+                case.registrations.apply(self.channel.index, record);
+                case.stage = stage.clone();
+            }
+            case
+        });
+        Phase::Court(Box::new(Court { open: *self, cases, abort: None }))
     }
 }
 
-impl Stage {
-    /// Whether something of the settlement was seen on the ledger.
-    const fn was_seen(&self) -> bool {
-        !matches!(self, Self::Frozen | Self::Closing { .. } | Self::Disputing { .. })
-    }
-
-    /// Whether this registration is known.
-    fn knows(&self, seen: &State, seen_by: &Slot, seen_until: LedgerTime) -> bool {
-        match self {
-            Self::Registered { state, by, until, .. } => {
-                state == seen && by == seen_by && *until == seen_until
-            }
-            Self::Concluding { state, .. } => state == seen,
-            _ => false,
-        }
-    }
-
-    /// How often our state was submitted for registration again, and when it is the next time.
-    const fn registering(&self) -> Option<(u32, Time)> {
-        match self {
-            Self::Disputing { attempt, deadline }
-            | Self::Registered { attempt, deadline, .. }
-            | Self::Concluding { attempt, deadline, .. } => Some((*attempt, *deadline)),
-            _ => None,
-        }
-    }
-
-    /// The stage after one more submission.
-    fn retried(&self, until: Time) -> Self {
-        let mut next = self.clone();
-        match &mut next {
-            Self::Closing { attempt, deadline }
-            | Self::Disputing { attempt, deadline }
-            | Self::Registered { attempt, deadline, .. }
-            | Self::Concluding { attempt, deadline, .. }
-            | Self::Unpaid { attempt, deadline, .. } => {
-                *attempt = attempt.saturating_add(1);
-                *deadline = until;
-            }
-            Self::Frozen | Self::Settled { .. } => {}
-        }
-        next
-    }
+/// The stage that a record leads to, on one ledger or on all.
+pub(crate) struct Ruling {
+    pub(crate) ledger: Option<LedgerId>,
+    pub(crate) stage: Stage,
 }
 
-/// The stage that a record leads to, if it leads to one from anywhere in a channel's life.
-pub(crate) fn stage_of(record: &Record) -> Option<Stage> {
+/// The ruling that a record is, if it can come anywhere in a channel's life.
+pub(crate) fn ruling(record: &Record) -> Option<Ruling> {
     let attempt = 0;
-    match record {
-        Record::RolledBack { .. } => Some(Stage::Frozen),
-        Record::Closing { deadline } => Some(Stage::Closing { attempt, deadline: *deadline }),
-        Record::Disputing { deadline } => Some(Stage::Disputing { attempt, deadline: *deadline }),
-        Record::Registered { state, by, until, deadline, .. } => Some(Stage::Registered {
-            state: state.clone(),
-            by: by.clone(),
-            until: *until,
-            attempt,
-            deadline: *deadline,
-        }),
-        Record::Unpaid { state, rows, deadline } => {
-            Some(Stage::Unpaid { state: state.clone(), rows: *rows, attempt, deadline: *deadline })
+    let (ledger, stage) = match record {
+        Record::RolledBack { .. } => (None, Stage::Frozen),
+        Record::Closing { ledger, deadline } => {
+            (*ledger, Stage::Closing { attempt, deadline: *deadline })
         }
-        Record::Settled { state } => Some(Stage::Settled { state: state.clone() }),
-        _ => None,
-    }
+        Record::Disputing { ledger, deadline } => {
+            (*ledger, Stage::Disputing { attempt, deadline: *deadline })
+        }
+        Record::Registered { ledger, state, by, until, deadline, .. } => {
+            let (state, by) = (state.clone(), by.clone());
+            let (until, deadline) = (*until, *deadline);
+            (Some(*ledger), Stage::Registered { state, by, until, attempt, deadline })
+        }
+        Record::Unpaid { ledger, state, rows, deadline } => {
+            let (state, rows, deadline) = (state.clone(), *rows, *deadline);
+            (Some(*ledger), Stage::Unpaid { state, rows, attempt, deadline })
+        }
+        Record::Void { ledger, ending } => {
+            (Some(*ledger), Stage::Void { ending: Some(ending.clone()) })
+        }
+        Record::Settled { ledger, state } => {
+            (Some(*ledger), Stage::Settled { state: state.clone() })
+        }
+        _ => return None,
+    };
+    Some(Ruling { ledger, stage })
 }
 
-/// Takes over a record while the ledger settles the channel.
+/// Takes over a record while the ledgers settle the channel.
 pub(crate) fn apply(mut court: Box<Court>, record: &Record) -> Phase {
-    court.registrations.apply(court.open.channel.index, record);
-    if let Some(mut stage) = stage_of(record) {
+    let index = court.open.channel.index;
+    if let Some(Ruling { ledger, stage }) = ruling(record) {
         court.open.close_queue();
-        // A registration does not begin the count of our own submissions anew.
-        if let (Stage::Registered { attempt, .. }, Some((before, _))) =
-            (&mut stage, court.stage.registering())
-        {
-            *attempt = before;
+        let named = |case: &&mut Case| ledger.is_none_or(|ledger| ledger == case.ledger);
+        for case in court.cases.iter_mut().filter(named) {
+            case.registrations.apply(index, record);
+            case.enter(stage.clone());
         }
-        court.stage = stage;
         return Phase::Court(court);
     }
-    match (&court.stage, record) {
-        (Stage::Registered { state, .. }, Record::Concluding { deadline }) => {
-            let state = state.clone();
-            court.stage = Stage::Concluding { state, attempt: 0, deadline: *deadline };
+    match record {
+        Record::Concluding { ledger, .. }
+        | Record::Resubmitted { ledger, .. }
+        | Record::RegistrationConfirmed { ledger, .. } => {
+            for case in court.cases.iter_mut().filter(|case| case.ledger == *ledger) {
+                case.apply(index, record);
+            }
         }
-        (stage, Record::Resubmitted { deadline }) => court.stage = stage.retried(*deadline),
-        (_, Record::Completed { signature, .. }) => {
+        Record::Aborting { deadline } => {
+            let joint = court.abort.as_ref().map(|transaction| transaction.ledger);
+            for case in court.cases.iter_mut().filter(|case| Some(case.ledger) == joint) {
+                case.enter(Stage::Aborting { attempt: 0, deadline: *deadline });
+            }
+        }
+        Record::Completed { signature, .. } => {
             court.open.completed(signature, false);
         }
-        (_, Record::Succeeded { deadline }) => {
+        Record::Outdone { shown } => court.open.channel.latest = shown.clone(),
+        Record::Succeeded { deadline } => {
             return Phase::Open(Box::new(court.open.succeeded(*deadline)));
         }
-        (_, Record::Ended { ending }) => return Phase::Over(ending.clone()),
+        Record::Ended { ending } => return Phase::Over(ending.clone()),
         _ => {}
     }
     Phase::Court(court)

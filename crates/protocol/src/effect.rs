@@ -4,13 +4,13 @@
 
 use alloc::vec::Vec;
 
-use perun_channel::{Amount, ChannelId, Params, State, Version};
+use perun_channel::{Amount, ChannelId, LedgerId, Params, State, Version};
 
 use crate::input::Slot;
 use crate::message::{DeclineReason, Draft, RejectReason};
 use crate::payment::{Payment, PaymentId};
 use crate::record::{Agreed, Ending, Record};
-use crate::terms::{Assembly, Changes, Plan, Terms, Witness};
+use crate::terms::{Changes, Plan, Terms, Transaction, Witness};
 use crate::units::{Index, LedgerBytes, LedgerTime, Time, TransactionId};
 
 /// What a machine decided: store the records, apply them, then carry out the effects in order.
@@ -22,17 +22,20 @@ pub struct Step {
     pub effects: Vec<Effect>,
 }
 
-/// Which channel an effect is about, with what a backend needs to handle it.
+/// Which channel an effect is about, on which of its ledgers, with what the backend of that ledger
+/// needs to handle it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
+    /// The ledger.
+    pub ledger: LedgerId,
     /// The channel.
     pub id: ChannelId,
     /// Its parameters.
     pub params: Params,
     /// Its setup, as the backend wrote it.
     pub setup: LedgerBytes,
-    /// The transaction that opened it.
-    pub transaction: TransactionId,
+    /// The transaction of both sides that opened it there, if that ledger takes one.
+    pub transaction: Option<TransactionId>,
     /// Our index.
     pub index: Index,
 }
@@ -44,39 +47,53 @@ pub enum Effect {
     Send(Draft),
     /// Tell the user.
     Notify(Event),
-    /// Build the planned transaction; answer with `Assembled` or `AssemblyFailed`.
+    /// Build the planned channel; answer with `Assembled` or `AssemblyFailed`. The backend of the
+    /// ledger that takes a transaction of both sides makes the parameters, or else that of the
+    /// first ledger; the others only say where such a channel is on theirs.
     Assemble(Plan),
     /// Make our locks' witnesses for the transaction, sign the consent if there is one, and send
     /// both to the peer as a `Release`.
     SendWitness {
         /// The transaction.
-        assembly: Assembly,
+        transaction: Transaction,
     },
     /// Check the peer's part; answer with `WitnessGood` or `WitnessBad`. Our own part must not
     /// leave the process for that: the release is not recorded, and the transaction may still be
     /// given up.
     CheckWitness {
         /// The transaction.
-        assembly: Assembly,
+        transaction: Transaction,
         /// The peer's part.
         witness: Witness,
     },
     /// Add our part to the peer's and submit the transaction.
     SubmitAssembly {
         /// The transaction.
-        assembly: Assembly,
+        transaction: Transaction,
         /// The peer's part.
         witness: Witness,
     },
-    /// Make what we had set aside for a transaction available again.
+    /// Deposit what version 0 gives us on this ledger, unless that was done. Ordered again at every
+    /// look at the ledger, until it shows that everybody's deposits are in.
+    Deposit {
+        /// The channel.
+        target: Target,
+        /// Version 0.
+        initial: State,
+        /// What we had set aside.
+        contribution: LedgerBytes,
+    },
+    /// Make what we had set aside available again. What is not deposited yet is not to be.
     ReleaseFunds {
+        /// The ledger.
+        ledger: LedgerId,
         /// What we had contributed.
         contribution: LedgerBytes,
     },
     /// Spend one of our inputs of the opening transaction, so that it cannot commit any more.
     AbortOpen {
         /// The transaction.
-        assembly: Assembly,
+        transaction: Transaction,
     },
     /// Report how the channel stands, now and whenever it changes.
     Watch(Target),
@@ -110,7 +127,7 @@ pub enum Effect {
         /// How often it was submitted before; a higher fee may help.
         attempt: u32,
     },
-    /// Pay out rows that are not paid yet.
+    /// Pay out rows that are not paid yet, whatever that takes on this ledger.
     Withdraw {
         /// The channel.
         target: Target,
@@ -172,6 +189,8 @@ pub enum Event {
         /// Until when to answer.
         deadline: Time,
     },
+    /// The opening failed after our deposit could be in. It comes back by the ledgers.
+    OpeningFailed(DeclineReason),
     /// There will be no resize; the channel goes on.
     ResizeFailed(DeclineReason),
     /// The channel goes on under a new id.
@@ -189,20 +208,42 @@ pub enum Event {
         /// Our newest version.
         version: Version,
     },
-    /// The ledger has a registered state.
+    /// A ledger has a registered state.
     Registered {
+        /// Which ledger.
+        ledger: LedgerId,
         /// Its version.
         version: Version,
         /// Whose right was used.
         by: Slot,
     },
-    /// The outcome stands and is paid.
+    /// On one ledger of several, the outcome stands and is paid.
+    LedgerSettled(Settlement),
+    /// On one ledger of several there is nothing of the channel, and nothing is done for it there
+    /// any more. [`Ending::Spent`] is an alarm.
+    LedgerVoid {
+        /// Which ledger.
+        ledger: LedgerId,
+        /// Why.
+        ending: Ending,
+    },
+    /// The outcome stands and is paid, on every ledger.
     Settled {
-        /// The outcome.
-        state: State,
-        /// Our part of it, per asset.
+        /// What each ledger settled, in the channel's order. They may differ: on each, the newest
+        /// state that was registered in time stands. A ledger that had nothing is left out.
+        outcomes: Vec<Settlement>,
+        /// Our part of it, per asset: each row as its own ledger settled it.
         own: Vec<Amount>,
     },
+}
+
+/// What one ledger settled.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settlement {
+    /// Which ledger.
+    pub ledger: LedgerId,
+    /// The outcome. Only the rows of this ledger were paid by it.
+    pub state: State,
 }
 
 /// Why a payment did not happen.

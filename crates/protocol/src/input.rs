@@ -4,9 +4,10 @@
 //! What the ledger shows is a level, not an edge: a [`Standing`] says how things are now, so a
 //! reorganisation is just another standing, and repeating one is harmless.
 
-use perun_channel::{ChannelId, Participant, State};
+use perun_channel::{ChannelId, LedgerId, Participant, Signature, State};
 
 use crate::bytes::wire_struct;
+use crate::ledgers::PerLedger;
 use crate::message::{DeclineReason, Message};
 use crate::payment::Payment;
 use crate::terms::{Assembly, Changes, Terms};
@@ -19,10 +20,15 @@ pub enum Input {
     Command(Command),
     /// The peer said something. The house knows that it was this channel's peer.
     Message(Message),
-    /// How the channel stands on the ledger now.
+    /// How the channel stands on one of its ledgers now.
     Ledger(Sighting),
-    /// The ledger's clock.
-    LedgerClock(LedgerTime),
+    /// A ledger's clock.
+    LedgerClock {
+        /// Which ledger.
+        ledger: LedgerId,
+        /// What it says.
+        now: LedgerTime,
+    },
     /// Our backend answers an effect.
     Backend(Reply),
     /// The moment that [`crate::Machine::deadline`] named has come.
@@ -43,15 +49,15 @@ pub enum Command {
     Propose {
         /// The terms.
         terms: Terms,
-        /// What we put into the transaction.
-        contribution: LedgerBytes,
+        /// What we put in on each ledger.
+        contributions: PerLedger<LedgerBytes>,
     },
     /// Agree to the peer's proposal.
     Accept {
         /// Our keys and identity.
         participant: Participant,
-        /// What we put into the transaction.
-        contribution: LedgerBytes,
+        /// What we put in on each ledger.
+        contributions: PerLedger<LedgerBytes>,
     },
     /// Refuse the peer's proposal, or give up an opening whose outcome is not yet the ledger's to
     /// decide.
@@ -87,9 +93,11 @@ pub enum Command {
     Dispute,
 }
 
-/// How a channel stands on its ledger.
+/// How a channel stands on one of its ledgers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sighting {
+    /// Which ledger.
+    pub ledger: LedgerId,
     /// Which channel: while a resize is on its way, the machine watches its successor as well.
     pub channel: ChannelId,
     /// How it stands.
@@ -99,14 +107,15 @@ pub struct Sighting {
     pub confirmed: bool,
 }
 
-/// How a channel stands on its ledger.
+/// How a channel stands on a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {
-    /// The opening transaction has not committed (or no longer has).
+    /// The opening transaction has not committed (or no longer has). Where each side deposits for
+    /// itself: some deposit is missing.
     Absent,
     /// The opening transaction can never commit: one of its inputs was spent otherwise.
     Impossible,
-    /// It exists, with version 0.
+    /// It exists, with version 0, and everything that was to be put in is in.
     Open,
     /// A state is registered.
     Registered {
@@ -116,8 +125,12 @@ pub enum Standing {
         by: Slot,
         /// From when on it can be concluded.
         until: LedgerTime,
+        /// Both signatures over it, in order, where the ledger publishes them. What a ledger's node
+        /// says is not believed: they are checked before they are used.
+        proof: Option<[Signature; 2]>,
     },
-    /// The outcome stands.
+    /// The outcome stands: nothing else can be registered any more. Where a registration is final
+    /// once its challenge is over, that is from then on; rows that nobody was paid for are unpaid.
     Concluded {
         /// The outcome.
         state: State,
@@ -138,6 +151,8 @@ pub enum Standing {
 
 wire_struct! {
     /// A right to register: each participant has two in a dispute, its own and one for a delegate.
+    /// A ledger that counts no rights takes any, and names as used the own one of the peer of
+    /// whoever watches.
     pub struct Slot {
         /// Whose.
         pub participant: Index,
@@ -150,9 +165,9 @@ wire_struct! {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::large_enum_variant, reason = "replies are made one at a time and soon consumed")]
 pub enum Reply {
-    /// The transaction is built.
+    /// The channel is built.
     Assembled(Assembly),
-    /// The transaction cannot be built as planned.
+    /// The channel cannot be built as planned.
     AssemblyFailed,
     /// The peer's part of this transaction is valid.
     WitnessGood(TransactionId),

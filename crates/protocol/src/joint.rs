@@ -7,9 +7,13 @@
 
 use alloc::vec;
 
+use perun_channel::Signature;
+
 use crate::channel::Channel;
 use crate::effect::{Effect, Step};
+use crate::founding;
 use crate::input::{Input, Reply};
+use crate::ledgers::Funding;
 use crate::machine::Context;
 use crate::message::{Body, DeclineReason};
 use crate::phase::{Joining, Joint};
@@ -39,19 +43,24 @@ pub(crate) fn step(
     match (&joining.joint, input) {
         (Joint::Released { .. }, Input::Tick) => Ok(Verdict::Leave),
         (_, Input::Tick) => Ok(Verdict::Fail(DeclineReason::TooLate {})),
-        (Joint::Assembling { early }, Input::Backend(Reply::Assembled(assembly))) => {
+        (Joint::Assembling { signed, .. }, Input::Backend(Reply::Assembled(assembly)))
+            if plan.has_deposits() =>
+        {
+            Ok(to_be_founded(context, plan, signed.as_ref(), assembly))
+        }
+        (Joint::Assembling { early, .. }, Input::Backend(Reply::Assembled(assembly))) => {
             assembled(context, plan, early.as_ref(), assembly)
         }
         (Joint::Assembling { .. }, Input::Backend(Reply::AssemblyFailed)) => {
             Ok(Verdict::Fail(DeclineReason::Assembly {}))
         }
         (Joint::Checking { assembly, witness }, Input::Backend(Reply::WitnessGood(name)))
-            if name == assembly.transaction =>
+            if Some(name) == assembly.transaction() =>
         {
             Ok(Verdict::Step(release(context, plan, assembly, Some(witness))))
         }
         (Joint::Checking { assembly, .. }, Input::Backend(Reply::WitnessBad(name)))
-            if name == assembly.transaction =>
+            if Some(name) == assembly.transaction() =>
         {
             Ok(Verdict::Fail(DeclineReason::BadWitness {}))
         }
@@ -71,9 +80,9 @@ pub(crate) fn step(
         // again until it is there, or the wait is over.
         (
             joint @ (Joint::Checking { .. } | Joint::Released { witness: Some(_), .. }),
-            Input::LedgerClock(_),
+            Input::LedgerClock { .. },
         ) => Ok(Verdict::Step(Step::effects(repeated(plan, joint)))),
-        (_, Input::LedgerClock(_)) => Ok(Verdict::Step(Step::nothing())),
+        (_, Input::LedgerClock { .. }) => Ok(Verdict::Step(Step::nothing())),
         _ => Err(Misuse::NotNow.into()),
     }
 }
@@ -100,6 +109,23 @@ fn assembled(
     }
 }
 
+/// The same, where deposits are to be made first: version 0 is signed, and nothing else.
+fn to_be_founded(
+    context: &Context<'_>,
+    plan: &Plan,
+    theirs: Option<&Signature>,
+    assembly: Assembly,
+) -> Verdict {
+    if !plan.matches(&assembly) {
+        return Verdict::Fail(DeclineReason::Assembly {});
+    }
+    let signed = theirs.map(|theirs| founding::signed(context, plan, &assembly, theirs));
+    let Ok(signed) = signed.transpose() else { return Verdict::Fail(DeclineReason::Signature {}) };
+    let sign = founding::sign(context, &assembly);
+    let record = Record::Assembled { assembly, deadline: context.commit() };
+    Verdict::Step(Step::new(vec![record], vec![sign]).and(signed.unwrap_or_default()))
+}
+
 /// Participant 1's part arrived.
 fn witnessed(
     context: &Context<'_>,
@@ -111,11 +137,13 @@ fn witnessed(
         return Err(Refusal::ReleaseOrder.into());
     }
     let step = match joint {
-        Joint::Assembling { early: None } => {
+        // With deposits, nobody releases before both have built the channel.
+        Joint::Assembling { .. } if plan.has_deposits() => return Err(Refusal::Unexpected.into()),
+        Joint::Assembling { early: None, .. } => {
             Step::new(vec![Record::WitnessKept { witness }], vec![])
         }
         Joint::Awaiting { assembly } => received(context, plan, assembly, &witness)?,
-        Joint::Assembling { early: Some(known) }
+        Joint::Assembling { early: Some(known), .. }
         | Joint::Checking { witness: known, .. }
         | Joint::Released { witness: Some(known), .. }
             if *known == witness =>
@@ -133,22 +161,23 @@ fn received(
     assembly: &Assembly,
     witness: &Witness,
 ) -> Result<Step, Refusal> {
-    if witness.transaction != assembly.transaction {
+    let Some(joint) = &assembly.joint else { return Err(Refusal::OtherTransaction) };
+    if witness.transaction != joint.id {
         return Err(Refusal::OtherTransaction);
     }
-    if let Some(digest) = &assembly.consent {
+    if let Some(digest) = &joint.consent {
         let missing = Refusal::Signature(perun_channel::sig::SignatureRefusal::Count);
         let signature = witness.consent.as_ref().ok_or(missing)?;
         let [_, one] = &plan.participants;
         context.crypto.verify(digest, signature, one.address()).map_err(Refusal::Signature)?;
     }
     let record = Record::WitnessReceived { witness: witness.clone() };
-    let check = Effect::CheckWitness { assembly: assembly.clone(), witness: witness.clone() };
-    Ok(Step::new(vec![record], vec![check]))
+    let (transaction, witness) = (joint.clone(), witness.clone());
+    Ok(Step::new(vec![record], vec![Effect::CheckWitness { transaction, witness }]))
 }
 
 /// Our part goes out, after the record.
-fn release(
+pub(crate) fn release(
     context: &Context<'_>,
     plan: &Plan,
     assembly: &Assembly,
@@ -159,23 +188,30 @@ fn release(
 }
 
 fn released(plan: &Plan, assembly: &Assembly, witness: Option<&Witness>) -> vec::Vec<Effect> {
-    let watch = Effect::Watch(Channel::of(assembly, plan.index).target());
-    let assembly = assembly.clone();
-    vec![
-        watch,
-        match witness.cloned() {
-            Some(witness) => Effect::SubmitAssembly { assembly, witness },
-            None => Effect::SendWitness { assembly },
-        },
-    ]
+    let Some(transaction) = assembly.joint.clone() else { return vec![] };
+    let mut effects = watches(plan, assembly);
+    effects.push(match witness.cloned() {
+        Some(witness) => Effect::SubmitAssembly { transaction, witness },
+        None => Effect::SendWitness { transaction },
+    });
+    effects
 }
 
-fn repeated(plan: &Plan, joint: &Joint) -> vec::Vec<Effect> {
+/// The channel is looked for on the ledger of its transaction from now on.
+fn watches(plan: &Plan, assembly: &Assembly) -> vec::Vec<Effect> {
+    let channel = Channel::of(assembly, plan.index);
+    let joint = channel.places.iter().filter(|place| place.funding == Funding::Joint {});
+    joint.map(|place| Effect::Watch(channel.target(place))).collect()
+}
+
+pub(crate) fn repeated(plan: &Plan, joint: &Joint) -> vec::Vec<Effect> {
     match joint {
         Joint::Assembling { .. } => vec![Effect::Assemble(plan.clone())],
         Joint::Awaiting { .. } => vec![],
         Joint::Checking { assembly, witness } => {
-            vec![Effect::CheckWitness { assembly: assembly.clone(), witness: witness.clone() }]
+            let (transaction, witness) = (assembly.joint.clone(), witness.clone());
+            let check = |transaction| Effect::CheckWitness { transaction, witness };
+            transaction.map(check).into_iter().collect()
         }
         Joint::Released { assembly, witness } => released(plan, assembly, witness.as_ref()),
     }
@@ -185,8 +221,11 @@ impl Joining {
     /// Takes over a record of the transaction, if it is one that fits.
     pub(crate) fn apply(mut self, record: &Record) -> Self {
         self.joint = match (self.joint, record) {
-            (Joint::Assembling { early: None }, Record::WitnessKept { witness }) => {
-                Joint::Assembling { early: Some(witness.clone()) }
+            (Joint::Assembling { early: None, signed }, Record::WitnessKept { witness }) => {
+                Joint::Assembling { early: Some(witness.clone()), signed }
+            }
+            (Joint::Assembling { early, .. }, Record::SignatureKept { signature }) => {
+                Joint::Assembling { early, signed: Some(*signature) }
             }
             (Joint::Assembling { .. }, Record::Assembled { assembly, deadline }) => {
                 self.deadline = *deadline;
@@ -202,6 +241,10 @@ impl Joining {
             (Joint::Checking { assembly, witness }, Record::Released { deadline }) => {
                 self.deadline = *deadline;
                 Joint::Released { assembly, witness: Some(witness) }
+            }
+            (joint, Record::Signed { deadline, .. }) => {
+                self.deadline = *deadline;
+                joint
             }
             (joint, _) => joint,
         };

@@ -1,4 +1,5 @@
-//! The off-chain machines of a two-party ledger channel: open, pay, close, dispute, resize, watch.
+//! The off-chain machines of a two-party channel on one or several ledgers: open, pay, close,
+//! dispute, resize, watch.
 //!
 //! Everything here is pure. There is no clock, no disk, no network, no randomness and no key: time
 //! and facts come in as an [`Input`], and a [`Step`] comes out, with records to store and effects
@@ -52,13 +53,16 @@ extern crate std;
 
 mod apply;
 mod bytes;
+mod case;
 mod channel;
 mod config;
 mod court;
 mod crypto;
 mod effect;
+mod founding;
 mod input;
 mod joint;
+mod ledgers;
 pub mod limits;
 mod machine;
 mod message;
@@ -78,15 +82,16 @@ pub mod watch;
 
 pub use config::{Config, OnSilence};
 pub use crypto::{Crypto, Ethereum};
-pub use effect::{Effect, Event, FailureReason, Step, Target, WaitingFor};
+pub use effect::{Effect, Event, FailureReason, Settlement, Step, Target, WaitingFor};
 pub use input::{Command, Input, Reply, Sighting, Slot, Standing};
+pub use ledgers::{Funding, LedgerTerms, PerLedger, Place};
 pub use machine::Machine;
 pub use message::{Body, DeclineReason, Draft, Handover, Message, Offer, Proof, RejectReason};
 pub use payment::{Batch, Memo, Payment, PaymentId};
 pub use phase::PhaseName;
 pub use record::{Agreed, Ending, PeerProof, Record, Resize, Wish};
 pub use refusal::{Declined, Misuse, Refusal};
-pub use terms::{Assembly, Change, Changes, Plan, Terms, Witness};
+pub use terms::{Assembly, Change, Changes, Plan, Terms, Transaction, Witness};
 pub use units::{
     Digest, Index, LedgerBytes, LedgerTime, OpeningId, Time, TooLong, TransactionId, Turn,
 };

@@ -12,6 +12,9 @@ pub const MAX_MEMO: usize = 256;
 /// The most bytes of one opaque ledger payload (inputs and change, witnesses, setups): what the
 /// two-byte length in front of it can say.
 pub const MAX_LEDGER_BYTES: usize = 65_535;
+/// The most ledgers of one channel: each costs a dispute of its own, which must be paid for and
+/// answered in time on all of them.
+pub const MAX_LEDGERS: usize = 4;
 /// The most versions that a peer's word alone makes us skip. Skipped versions are never used again;
 /// at this step the counter of 64 bits lasts for ever, whatever a peer does.
 pub const MAX_VERSION_SKIP: u64 = 1_048_576;

@@ -18,7 +18,7 @@ use crate::phase::{Phase, PhaseName};
 use crate::record::{Agreed, Record};
 use crate::refusal::{Declined, Refusal};
 use crate::units::{Digest, Index, OpeningId, Time};
-use crate::{court, open, opening};
+use crate::{court, founding, open, opening};
 
 /// One channel's machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +68,8 @@ impl Machine {
         match &self.phase {
             Phase::Open(open) => open::step(&context, open, input),
             Phase::Court(court) => court::step(&context, court, input),
+            Phase::Signing(joining) => founding::signing(&context, joining, input),
+            Phase::Founding(founding) => founding::step(&context, founding, input),
             phase => opening::step(&context, phase, input),
         }
     }
@@ -92,7 +94,7 @@ impl Machine {
 
     /// Where the machine stands.
     #[must_use]
-    pub const fn phase(&self) -> PhaseName {
+    pub fn phase(&self) -> PhaseName {
         self.phase.name()
     }
 
@@ -105,7 +107,13 @@ impl Machine {
     /// The channel's id, once there is one.
     #[must_use]
     pub fn id(&self) -> Option<ChannelId> {
-        self.open().map(|open| open.channel.id)
+        let founded = match &self.phase {
+            Phase::Signing(joining) => joining.joint.assembly(),
+            Phase::Founding(founding) => founding.joining.joint.assembly(),
+            _ => None,
+        };
+        let founded = founded.map(|assembly| *assembly.initial.id());
+        founded.or_else(|| self.open().map(|open| open.channel.id))
     }
 
     /// Our index in the channel, once there is one.
@@ -171,6 +179,11 @@ impl Context<'_> {
     /// When a submitted transaction must have committed.
     pub(crate) const fn commit(&self) -> Time {
         self.now.after(self.config.commit_secs)
+    }
+
+    /// When everybody's deposits must be in.
+    pub(crate) const fn fund(&self) -> Time {
+        self.now.after(self.config.fund_secs)
     }
 
     /// When what waits for the turn has waited too long.

@@ -11,12 +11,13 @@ use perun_channel::codec::{Decode, DecodeError, Encode, Reader};
 use perun_channel::{Participant, Signature, State, Version};
 
 use crate::bytes::{Wire, wire_enum, wire_struct};
+use crate::ledgers::PerLedger;
 use crate::payment::Batch;
 use crate::terms::{Changes, Terms, Witness};
 use crate::units::{Digest, LedgerBytes, OpeningId, Turn};
 
 /// The number of this format of messages, in front of each.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// A message between the two machines of a channel. `S` is what stands where a signature belongs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,15 +38,15 @@ wire_enum! {
         0 => Propose {
             /// What for.
             terms: Terms,
-            /// What the proposer puts into the transaction.
-            contribution: LedgerBytes,
+            /// What the proposer puts in on each ledger.
+            contributions: PerLedger<LedgerBytes>,
         },
         /// Agrees to a proposal.
         1 => Accept {
             /// The other side's keys and identity.
             participant: Participant,
-            /// What it puts into the transaction.
-            contribution: LedgerBytes,
+            /// What it puts in on each ledger.
+            contributions: PerLedger<LedgerBytes>,
         },
         /// Ends an opening or a resize that has not committed.
         2 => Decline {
@@ -119,6 +120,11 @@ wire_enum! {
             /// What the sender puts into the transaction.
             contribution: LedgerBytes,
         },
+        /// Signs version 0, before anybody deposits anything.
+        12 => Sign {
+            /// The sender's signature over it.
+            signature: S,
+        },
     }
 }
 
@@ -163,12 +169,18 @@ wire_enum! {
         1 => Terms {},
         /// The answer took too long.
         2 => TooLate {},
-        /// The backend could not build the agreed transaction.
+        /// The backends could not build the agreed channel.
         3 => Assembly {},
         /// The other side's part of the transaction is not valid.
         4 => BadWitness {},
         /// Something else is going on in the channel.
         5 => Busy {},
+        /// A channel on these ledgers cannot be resized.
+        6 => Ledgers {},
+        /// A ledger shows that the channel will not come to be, or is disputed already.
+        7 => Ledger {},
+        /// The other side's signature over version 0 is not valid.
+        8 => Signature {},
     }
 }
 
@@ -211,9 +223,9 @@ impl Draft {
     pub fn sign(self, mut sign: impl FnMut(&Digest) -> Signature) -> Message {
         let Self { opening, body } = self;
         let body = match body {
-            Body::Propose { terms, contribution } => Body::Propose { terms, contribution },
-            Body::Accept { participant, contribution } => {
-                Body::Accept { participant, contribution }
+            Body::Propose { terms, contributions } => Body::Propose { terms, contributions },
+            Body::Accept { participant, contributions } => {
+                Body::Accept { participant, contributions }
             }
             Body::Decline { reason } => Body::Decline { reason },
             Body::Release { witness } => Body::Release { witness },
@@ -223,6 +235,7 @@ impl Draft {
             Body::Ack { version, wants_turn, signature } => {
                 Body::Ack { version, wants_turn, signature: sign(&signature) }
             }
+            Body::Sign { signature } => Body::Sign { signature: sign(&signature) },
             Body::Reject { version, reason } => Body::Reject { version, reason },
             Body::RequestTurn { turn } => Body::RequestTurn { turn },
             Body::YieldTurn { turn, wants_back } => Body::YieldTurn { turn, wants_back },

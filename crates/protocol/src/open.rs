@@ -125,13 +125,14 @@ pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<S
         Input::Message(message) => update::heard(context, open, message),
         Input::Ledger(sighting) => sighted(context, open, &sighting),
         Input::Backend(reply) => resize::joint(context, open, Input::Backend(reply)),
-        Input::LedgerClock(_) => match open.activity {
+        Input::LedgerClock { .. } => match open.activity {
             Activity::Resizing(_) => resize::joint(context, open, input),
             _ => Ok(Step::nothing()),
         },
         Input::Tick => late(context, open),
         Input::Connected => {
-            Ok(Step::effects(vec![open.sync(context)]).and(outstanding(context, open)?))
+            let effects = open.first_signature(context).into_iter().chain([open.sync(context)]);
+            Ok(Step::effects(effects.collect()).and(outstanding(context, open)?))
         }
         Input::Restart => restarted(context, open),
         Input::JournalRolledBack => Ok(court::freeze(open, None)),
@@ -143,6 +144,9 @@ fn commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Ste
         (Command::Pay(payment), _) => pay(context, open, payment),
         (Command::Close, _) => wish(context, open, Wish::Close {}),
         (Command::Resize { changes, chain, contribution }, _) => {
+            if open.channel.only_joint().is_none() {
+                return Err(Misuse::Ledgers.into());
+            }
             if changes.outcome(open.channel.state().outcome()).is_err() {
                 return Err(Misuse::Changes.into());
             }
@@ -346,10 +350,7 @@ fn late(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
                 let reason = DeclineReason::TooLate {};
                 effects.push(Event::ResizeFailed(reason).effect());
             }
-            effects.extend(
-                open.wished_contribution()
-                    .map(|one| Effect::ReleaseFunds { contribution: one.clone() }),
-            );
+            effects.extend(open.wished_contribution().and_then(|one| open.release(one)));
             Ok(silent.and(Step::new(vec![Record::PatienceEnded {}], effects)))
         }
     }
@@ -374,7 +375,8 @@ pub(crate) fn outstanding(context: &Context<'_>, open: &Open) -> Result<Step, De
 
 /// Repeats what may not have happened before the process ended.
 fn restarted(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
-    let mut effects = vec![Effect::Watch(open.channel.target()), open.sync(context)];
+    let mut effects: Vec<Effect> = open.channel.targets().map(Effect::Watch).collect();
+    effects.push(open.sync(context));
     effects.extend(open.recent.events());
     match &open.activity {
         Activity::CloseAsked(asked) => {
@@ -475,6 +477,13 @@ impl Open {
             Activity::CloseAsked(_) => true,
             _ => false,
         }
+    }
+
+    /// Our signature over version 0, for a peer that may not have heard it.
+    fn first_signature(&self, context: &Context<'_>) -> Option<Effect> {
+        let proof = self.channel.latest.proof.as_ref().filter(|_| !self.peer_ready)?;
+        let is_first = self.channel.state().version() == Version::ZERO;
+        is_first.then(|| context.send(Body::Sign { signature: proof.digest }))
     }
 
     /// Where we stand, for the peer. An update on its way counts as not yet made: the peer may not

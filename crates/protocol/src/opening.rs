@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use perun_channel::{Address, Participant};
+use perun_channel::{Address, Participant, Signature};
 
 use crate::channel::Channel;
 use crate::config::Config;
@@ -17,14 +17,15 @@ use crate::court;
 use crate::effect::{Effect, Event, Step};
 use crate::input::{Command, Input, Sighting, Standing};
 use crate::joint::{self, Verdict};
+use crate::ledgers::{Funding, LedgerTerms, PerLedger};
 use crate::machine::Context;
 use crate::message::{Body, DeclineReason, Message};
 use crate::open::Open;
-use crate::phase::{Aborting, Joining, Joint, Phase, Proposal};
+use crate::phase::{Aborting, Founding, Joining, Joint, Phase, Proposal};
 use crate::record::{Ending, Record};
 use crate::refusal::{Declined, Misuse, Refusal};
 use crate::terms::{Assembly, Plan, Terms};
-use crate::units::{Index, LedgerBytes};
+use crate::units::{Index, LedgerBytes, Time};
 
 /// Decides about an input before the channel exists.
 pub(crate) fn step(context: &Context<'_>, phase: &Phase, input: Input) -> Result<Step, Declined> {
@@ -35,30 +36,30 @@ pub(crate) fn step(context: &Context<'_>, phase: &Phase, input: Input) -> Result
         Phase::Joining(joining) => joined(context, joining, input),
         Phase::Aborting(aborting) => aborted(context, aborting, input),
         Phase::Over(ending) => over(context, ending, input),
-        Phase::Open(_) | Phase::Court(_) => idle(input),
+        Phase::Open(_) | Phase::Court(_) | Phase::Signing(_) | Phase::Founding(_) => idle(input),
     }
 }
 
 fn fresh(context: &Context<'_>, input: Input) -> Result<Step, Declined> {
     match input {
-        Input::Command(Command::Propose { terms, contribution }) => {
+        Input::Command(Command::Propose { terms, contributions }) => {
             if !acceptable(context.config, &terms) {
                 return Err(Misuse::Terms.into());
             }
-            let (said_terms, said) = (terms.clone(), contribution.clone());
+            let (said_terms, said) = (terms.clone(), contributions.clone());
             let deadline = context.peer_user();
             Ok(Step::new(
-                vec![Record::Proposed { terms, contribution, deadline }],
-                vec![context.send(Body::Propose { terms: said_terms, contribution: said })],
+                vec![Record::Proposed { terms, contributions, deadline }],
+                vec![context.send(Body::Propose { terms: said_terms, contributions: said })],
             ))
         }
-        Input::Message(Message { body: Body::Propose { terms, contribution }, .. }) => {
+        Input::Message(Message { body: Body::Propose { terms, contributions }, .. }) => {
             if !acceptable(context.config, &terms) {
                 return Ok(decline(context, DeclineReason::Terms {}, true, None));
             }
             let deadline = context.user();
             let event = Event::ProposalReceived { terms: terms.clone(), deadline };
-            let record = Record::ProposalReceived { terms, contribution, deadline };
+            let record = Record::ProposalReceived { terms, contributions, deadline };
             Ok(Step::new(vec![record], vec![event.effect()]))
         }
         other => idle(other),
@@ -66,16 +67,16 @@ fn fresh(context: &Context<'_>, input: Input) -> Result<Step, Declined> {
 }
 
 fn proposing(context: &Context<'_>, proposal: &Proposal, input: Input) -> Result<Step, Declined> {
-    let own = Some(&proposal.contribution);
+    let own = Some((&proposal.terms.ledgers, &proposal.contributions));
     match input {
         Input::Message(Message { body, .. }) => match body {
-            Body::Accept { participant, contribution } => {
+            Body::Accept { participant, contributions } => {
                 if participant.address() == proposal.terms.proposer.address() {
                     return Ok(decline(context, DeclineReason::Terms {}, true, own));
                 }
-                let plan = proposal.plan(Index::Zero, &participant, &contribution);
+                let plan = proposal.plan(Index::Zero, &participant, &contributions);
                 let deadline = context.answer();
-                let record = Record::Accepted { participant, contribution, deadline };
+                let record = Record::Accepted { participant, contributions, deadline };
                 Ok(Step::new(vec![record], vec![Effect::Assemble(plan)]))
             }
             Body::Decline { reason } => Ok(decline(context, reason, false, own)),
@@ -85,8 +86,8 @@ fn proposing(context: &Context<'_>, proposal: &Proposal, input: Input) -> Result
         Input::Tick => Ok(decline(context, DeclineReason::TooLate {}, true, own)),
         Input::Connected | Input::Restart => {
             let terms = proposal.terms.clone();
-            let contribution = proposal.contribution.clone();
-            Ok(Step::effects(vec![context.send(Body::Propose { terms, contribution })]))
+            let contributions = proposal.contributions.clone();
+            Ok(Step::effects(vec![context.send(Body::Propose { terms, contributions })]))
         }
         other => idle(other),
     }
@@ -94,24 +95,24 @@ fn proposing(context: &Context<'_>, proposal: &Proposal, input: Input) -> Result
 
 fn deciding(context: &Context<'_>, proposal: &Proposal, input: Input) -> Result<Step, Declined> {
     match input {
-        Input::Command(Command::Accept { participant, contribution }) => {
+        Input::Command(Command::Accept { participant, contributions }) => {
             if participant.address() == proposal.terms.proposer.address() {
                 return Err(Misuse::Terms.into());
             }
-            let plan = proposal.plan(Index::One, &participant, &contribution);
+            let plan = proposal.plan(Index::One, &participant, &contributions);
             let accept = context.send(Body::Accept {
                 participant: participant.clone(),
-                contribution: contribution.clone(),
+                contributions: contributions.clone(),
             });
             let deadline = context.answer();
             Ok(Step::new(
-                vec![Record::Accepted { participant, contribution, deadline }],
+                vec![Record::Accepted { participant, contributions, deadline }],
                 vec![accept, Effect::Assemble(plan)],
             ))
         }
         Input::Message(Message { body, .. }) => match body {
-            Body::Propose { terms, contribution } => {
-                let same = terms == proposal.terms && contribution == proposal.contribution;
+            Body::Propose { terms, contributions } => {
+                let same = terms == proposal.terms && contributions == proposal.contributions;
                 if same { Ok(Step::nothing()) } else { Err(Refusal::Changed.into()) }
             }
             Body::Decline { reason } => Ok(decline(context, reason, false, None)),
@@ -129,23 +130,28 @@ fn deciding(context: &Context<'_>, proposal: &Proposal, input: Input) -> Result<
 
 fn joined(context: &Context<'_>, joining: &Joining, input: Input) -> Result<Step, Declined> {
     let plan = &joining.plan;
-    let own = plan.contributions.get(plan.index.column());
+    let own = Some((&plan.ledgers, plan.own_contributions()));
     let input = match (&joining.joint, input) {
         (Joint::Released { assembly, .. }, Input::Ledger(sighting)) => {
             return committed(context, plan.index, assembly, &sighting);
         }
-        (_, Input::Message(Message { body: Body::Propose { terms, contribution }, .. }))
-            if plan.index == Index::One =>
-        {
-            return repeated_propose(context, plan, &terms, &contribution);
-        }
-        (_, Input::Message(Message { body: Body::Accept { participant, contribution }, .. }))
-            if plan.index == Index::Zero =>
-        {
-            let [_, peer] = &plan.participants;
-            let [_, theirs] = &plan.contributions;
-            let same = participant == *peer && contribution == *theirs;
-            return if same { Ok(Step::nothing()) } else { Err(Refusal::Changed.into()) };
+        (
+            _,
+            Input::Message(Message {
+                body: body @ (Body::Propose { .. } | Body::Accept { .. }),
+                ..
+            }),
+        ) => return repeats(context, plan, &body),
+        (
+            Joint::Assembling { signed, .. },
+            Input::Message(Message { body: Body::Sign { signature }, .. }),
+        ) if plan.has_deposits() => {
+            let record = Record::SignatureKept { signature };
+            return match signed {
+                None => Ok(Step::new(vec![record], vec![])),
+                Some(known) if *known == signature => Ok(Step::nothing()),
+                Some(_) => Err(Refusal::Changed.into()),
+            };
         }
         (Joint::Released { .. }, Input::Command(Command::Decline { .. })) => {
             Input::Message(context.declined())
@@ -171,11 +177,28 @@ fn joined(context: &Context<'_>, joining: &Joining, input: Input) -> Result<Step
             let Joint::Released { assembly, .. } = &joining.joint else {
                 return Err(Refusal::Unexpected.into());
             };
-            Ok(Step::new(
-                vec![Record::Aborting { deadline: context.commit() }],
-                vec![Effect::AbortOpen { assembly: assembly.clone() }],
-            ))
+            let deadline = context.commit();
+            Ok(Step::new(vec![Record::Aborting { deadline }], abort(assembly)))
         }
+    }
+}
+
+/// The peer repeats how the opening began, perhaps because it did not hear our answer.
+pub(crate) fn repeats(
+    context: &Context<'_>,
+    plan: &Plan,
+    body: &Body<Signature>,
+) -> Result<Step, Declined> {
+    match (body, plan.index) {
+        (Body::Propose { terms, contributions }, Index::One) => {
+            repeated_propose(context, plan, terms, contributions)
+        }
+        (Body::Accept { participant, contributions }, Index::Zero) => {
+            let ([_, peer], [_, theirs]) = (&plan.participants, &plan.contributions);
+            let same = participant == peer && contributions == theirs;
+            if same { Ok(Step::nothing()) } else { Err(Refusal::Changed.into()) }
+        }
+        _ => Err(Refusal::Unexpected.into()),
     }
 }
 
@@ -184,42 +207,51 @@ fn repeated_propose(
     context: &Context<'_>,
     plan: &Plan,
     terms: &Terms,
-    contribution: &LedgerBytes,
+    contributions: &PerLedger<LedgerBytes>,
 ) -> Result<Step, Declined> {
     let [zero, _] = &plan.participants;
     let [theirs, _] = &plan.contributions;
     let same = terms.proposer == *zero
         && terms.outcome == plan.outcome
         && terms.challenge_secs == plan.challenge_secs
-        && terms.chain == plan.chain
-        && contribution == theirs;
+        && terms.ledgers == plan.ledgers
+        && contributions == theirs;
     if !same {
         return Err(Refusal::Changed.into());
     }
     Ok(Step::effects(vec![accept(context, plan)]))
 }
 
-fn accept(context: &Context<'_>, plan: &Plan) -> Effect {
+pub(crate) fn accept(context: &Context<'_>, plan: &Plan) -> Effect {
     let ([_, one], [_, ours]) = (&plan.participants, &plan.contributions);
-    let (participant, contribution) = (one.clone(), ours.clone());
-    context.send(Body::Accept { participant, contribution })
+    let (participant, contributions) = (one.clone(), ours.clone());
+    context.send(Body::Accept { participant, contributions })
 }
 
 fn aborted(context: &Context<'_>, aborting: &Aborting, input: Input) -> Result<Step, Declined> {
     let assembly = &aborting.assembly;
-    let abort = Effect::AbortOpen { assembly: assembly.clone() };
     match input {
         Input::Ledger(sighting) => committed(context, aborting.index, assembly, &sighting),
         Input::Tick => {
-            Ok(Step::new(vec![Record::Resubmitted { deadline: context.commit() }], vec![abort]))
+            let deadline = context.commit();
+            let again = assembly.joint.as_ref().map(|joint| joint.ledger);
+            let again = again.map(|ledger| Record::Resubmitted { ledger, deadline });
+            Ok(Step::new(again.into_iter().collect(), abort(assembly)))
         }
         Input::Restart => {
-            let watch = Effect::Watch(Channel::of(assembly, aborting.index).target());
-            Ok(Step::effects(vec![watch, abort]))
+            let channel = Channel::of(assembly, aborting.index);
+            let watches = channel.targets().map(Effect::Watch);
+            Ok(Step::effects(watches.chain(abort(assembly)).collect()))
         }
         Input::Message(_) => Err(Refusal::Unexpected.into()),
         other => idle(other),
     }
+}
+
+/// Spends one of our inputs of the opening transaction.
+fn abort(assembly: &Assembly) -> Vec<Effect> {
+    let transaction = assembly.joint.clone();
+    transaction.map(|transaction| Effect::AbortOpen { transaction }).into_iter().collect()
 }
 
 /// What the ledger shows of the opening transaction decides.
@@ -263,7 +295,10 @@ fn over(context: &Context<'_>, ending: &Ending, input: Input) -> Result<Step, De
     match input {
         Input::Restart => Ok(Step::effects(vec![Event::Ended(ending.clone()).effect()])),
         // The peer may not have heard that it is over.
-        Input::Message(Message { body: Body::Propose { .. } | Body::Accept { .. }, .. }) => {
+        Input::Message(Message {
+            body: Body::Propose { .. } | Body::Accept { .. } | Body::Sign { .. },
+            ..
+        }) => {
             let reason = DeclineReason::TooLate {};
             Ok(Step::effects(vec![context.send(Body::Decline { reason })]))
         }
@@ -273,7 +308,7 @@ fn over(context: &Context<'_>, ending: &Ending, input: Input) -> Result<Step, De
 }
 
 /// Inputs that need nothing done, and those that cannot come here.
-fn idle(input: Input) -> Result<Step, Declined> {
+pub(crate) fn idle(input: Input) -> Result<Step, Declined> {
     match input {
         Input::Message(_) => Err(Refusal::Unexpected.into()),
         Input::Command(_) => Err(Misuse::NotNow.into()),
@@ -282,21 +317,32 @@ fn idle(input: Input) -> Result<Step, Declined> {
     }
 }
 
+/// What we have set aside, and on which ledgers.
+type Promised<'a> = (&'a PerLedger<LedgerTerms>, &'a PerLedger<LedgerBytes>);
+
+/// Gives back what we have set aside, ledger by ledger.
+pub(crate) fn freed(
+    (ledgers, contributions): Promised<'_>,
+) -> impl Iterator<Item = (Funding, Effect)> {
+    ledgers.iter().zip(contributions).map(|(terms, contribution)| {
+        let (ledger, contribution) = (terms.ledger, contribution.clone());
+        (terms.funding, Effect::ReleaseFunds { ledger, contribution })
+    })
+}
+
 /// Ends an opening of which nothing is out.
-fn decline(
+pub(crate) fn decline(
     context: &Context<'_>,
     reason: DeclineReason,
     tell_peer: bool,
-    contribution: Option<&LedgerBytes>,
+    promised: Option<Promised<'_>>,
 ) -> Step {
     let ending = Ending::Declined { reason: reason.clone() };
     let mut effects: Vec<Effect> = Vec::new();
     if tell_peer {
         effects.push(context.send(Body::Decline { reason }));
     }
-    if let Some(contribution) = contribution {
-        effects.push(Effect::ReleaseFunds { contribution: contribution.clone() });
-    }
+    effects.extend(promised.into_iter().flat_map(freed).map(|(_, effect)| effect));
     effects.push(Event::Ended(ending.clone()).effect());
     Step::new(vec![Record::Ended { ending }], effects)
 }
@@ -305,6 +351,7 @@ fn decline(
 fn acceptable(config: &Config, terms: &Terms) -> bool {
     terms.outcome.columns() == 2
         && terms.outcome.locked().is_empty()
+        && terms.has_its_ledgers()
         && *terms.proposer.address() != Address::ZERO
         && (config.challenge_secs_min..=config.challenge_secs_max).contains(&terms.challenge_secs)
 }
@@ -317,14 +364,19 @@ impl Context<'_> {
 }
 
 impl Proposal {
-    fn plan(&self, index: Index, participant: &Participant, contribution: &LedgerBytes) -> Plan {
+    fn plan(
+        &self,
+        index: Index,
+        participant: &Participant,
+        contributions: &PerLedger<LedgerBytes>,
+    ) -> Plan {
         Plan {
             index,
             challenge_secs: self.terms.challenge_secs,
             participants: [self.terms.proposer.clone(), participant.clone()],
             outcome: self.terms.outcome.clone(),
-            chain: self.terms.chain.clone(),
-            contributions: [self.contribution.clone(), contribution.clone()],
+            ledgers: self.terms.ledgers.clone(),
+            contributions: [self.contributions.clone(), contributions.clone()],
             predecessor: None,
         }
     }
@@ -333,17 +385,17 @@ impl Proposal {
 /// Takes over a record of a phase before the channel exists, if it is one that fits.
 pub(crate) fn apply(phase: Phase, record: &Record) -> Phase {
     match (phase, record) {
-        (Phase::Fresh, Record::Proposed { terms, contribution, deadline }) => {
-            Phase::Proposing(Proposal::boxed(terms, contribution, *deadline))
+        (Phase::Fresh, Record::Proposed { terms, contributions, deadline }) => {
+            Phase::Proposing(Proposal::boxed(terms, contributions, *deadline))
         }
-        (Phase::Fresh, Record::ProposalReceived { terms, contribution, deadline }) => {
-            Phase::Deciding(Proposal::boxed(terms, contribution, *deadline))
+        (Phase::Fresh, Record::ProposalReceived { terms, contributions, deadline }) => {
+            Phase::Deciding(Proposal::boxed(terms, contributions, *deadline))
         }
-        (Phase::Proposing(own), Record::Accepted { participant, contribution, deadline }) => {
-            joining(own.plan(Index::Zero, participant, contribution), *deadline)
+        (Phase::Proposing(own), Record::Accepted { participant, contributions, deadline }) => {
+            joining(own.plan(Index::Zero, participant, contributions), *deadline)
         }
-        (Phase::Deciding(theirs), Record::Accepted { participant, contribution, deadline }) => {
-            joining(theirs.plan(Index::One, participant, contribution), *deadline)
+        (Phase::Deciding(theirs), Record::Accepted { participant, contributions, deadline }) => {
+            joining(theirs.plan(Index::One, participant, contributions), *deadline)
         }
         (Phase::Joining(joining), Record::Aborting { deadline }) => match joining.joint {
             Joint::Released { assembly, .. } => {
@@ -352,6 +404,17 @@ pub(crate) fn apply(phase: Phase, record: &Record) -> Phase {
             }
             joint => Phase::Joining(Box::new(Joining { joint, ..*joining })),
         },
+        (Phase::Joining(joining), record @ Record::Assembled { .. })
+            if joining.plan.has_deposits() =>
+        {
+            Phase::Signing(Box::new(joining.apply(record)))
+        }
+        (Phase::Signing(joining), Record::Signed { proof, .. }) => {
+            let ready = joining.plan.ledgers.map(|_| false);
+            let (joining, proof) = (joining.apply(record), proof.clone());
+            Phase::Founding(Box::new(Founding { joining, proof, ready }))
+        }
+        (Phase::Founding(founding), record) => founding.apply(record),
         (Phase::Joining(joining), Record::Opened {}) => match joining.joint {
             Joint::Released { assembly, .. } => opened(&assembly, joining.plan.index),
             joint => Phase::Joining(Box::new(Joining { joint, ..*joining })),
@@ -359,7 +422,7 @@ pub(crate) fn apply(phase: Phase, record: &Record) -> Phase {
         (Phase::Aborting(aborting), Record::Opened {}) => {
             opened(&aborting.assembly, aborting.index)
         }
-        (Phase::Aborting(mut aborting), Record::Resubmitted { deadline }) => {
+        (Phase::Aborting(mut aborting), Record::Resubmitted { deadline, .. }) => {
             aborting.deadline = *deadline;
             Phase::Aborting(aborting)
         }
@@ -368,6 +431,7 @@ pub(crate) fn apply(phase: Phase, record: &Record) -> Phase {
             | Phase::Proposing(_)
             | Phase::Deciding(_)
             | Phase::Joining(_)
+            | Phase::Signing(_)
             | Phase::Aborting(_),
             Record::Ended { ending },
         ) => Phase::Over(ending.clone()),
@@ -376,8 +440,8 @@ pub(crate) fn apply(phase: Phase, record: &Record) -> Phase {
     }
 }
 
-fn joining(plan: Plan, deadline: crate::units::Time) -> Phase {
-    let joint = Joint::Assembling { early: None };
+fn joining(plan: Plan, deadline: Time) -> Phase {
+    let joint = Joint::Assembling { early: None, signed: None };
     Phase::Joining(Box::new(Joining { plan, joint, deadline }))
 }
 
@@ -386,7 +450,7 @@ fn opened(assembly: &Assembly, index: Index) -> Phase {
 }
 
 impl Proposal {
-    fn boxed(terms: &Terms, contribution: &LedgerBytes, deadline: crate::units::Time) -> Box<Self> {
-        Box::new(Self { terms: terms.clone(), contribution: contribution.clone(), deadline })
+    fn boxed(terms: &Terms, contributions: &PerLedger<LedgerBytes>, deadline: Time) -> Box<Self> {
+        Box::new(Self { terms: terms.clone(), contributions: contributions.clone(), deadline })
     }
 }

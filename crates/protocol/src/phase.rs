@@ -5,12 +5,13 @@ use alloc::boxed::Box;
 
 use crate::effect::WaitingFor;
 use crate::input::Slot;
+use crate::ledgers::PerLedger;
 use crate::open::Open;
-use crate::record::Ending;
+use crate::record::{Ending, PeerProof};
 use crate::registrations::Registrations;
-use crate::terms::{Assembly, Plan, Terms, Witness};
+use crate::terms::{Assembly, Plan, Terms, Transaction, Witness};
 use crate::units::{Index, LedgerBytes, LedgerTime, Time};
-use perun_channel::{State, Version};
+use perun_channel::{LedgerId, Signature, State, Version};
 
 /// Where a machine stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,8 +22,12 @@ pub(crate) enum Phase {
     Proposing(Box<Proposal>),
     /// The peer asked for a channel, our user decides.
     Deciding(Box<Proposal>),
-    /// Both agreed; the transaction is built and released.
+    /// Both agreed; the channel is built, and the transaction of both sides released.
     Joining(Box<Joining>),
+    /// There are deposits to be made; the peer's signature over version 0 is missing.
+    Signing(Box<Joining>),
+    /// Version 0 is signed; deposits are made, and then the transaction is released.
+    Founding(Box<Founding>),
     /// We try to make the transaction impossible.
     Aborting(Box<Aborting>),
     /// The channel lives.
@@ -36,7 +41,7 @@ pub(crate) enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Proposal {
     pub(crate) terms: Terms,
-    pub(crate) contribution: LedgerBytes,
+    pub(crate) contributions: PerLedger<LedgerBytes>,
     pub(crate) deadline: Time,
 }
 
@@ -47,12 +52,23 @@ pub(crate) struct Joining {
     pub(crate) deadline: Time,
 }
 
+/// An opening with deposits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Founding {
+    pub(crate) joining: Joining,
+    /// The peer's signature over version 0.
+    pub(crate) proof: PeerProof,
+    /// On which ledgers everything is in and final, in the channel's order.
+    pub(crate) ready: PerLedger<bool>,
+}
+
 /// How far a transaction of both sides is, in an opening or in a resize.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Joint {
-    /// Our backend builds it. The peer's may have been faster.
-    Assembling { early: Option<Witness> },
-    /// Participant 0 waits for participant 1's release.
+    /// Our backends build it. The peer's may have been faster: with its release, or, where deposits
+    /// are to be made, with its signature over version 0.
+    Assembling { early: Option<Witness>, signed: Option<Signature> },
+    /// Participant 0 waits for participant 1's release. With deposits, both wait for these first.
     Awaiting { assembly: Assembly },
     /// Participant 0's backend checks participant 1's release.
     Checking { assembly: Assembly, witness: Witness },
@@ -71,13 +87,25 @@ pub(crate) struct Aborting {
 pub(crate) struct Court {
     /// The channel as it was when it came here; nothing in it is signed any more.
     pub(crate) open: Open,
+    /// What each ledger makes of it, in the order of the channel's places.
+    pub(crate) cases: PerLedger<Case>,
+    /// The transaction of the opening, if we left before it committed and our part of it is out.
+    pub(crate) abort: Option<Transaction>,
+}
+
+/// The settlement on one ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Case {
+    pub(crate) ledger: LedgerId,
     pub(crate) stage: Stage,
     pub(crate) registrations: Registrations,
 }
 
-/// How far the ledger's settlement is.
+/// How far a ledger's settlement is, the least first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
+    /// The opening is given up; its transaction is to become impossible.
+    Aborting { attempt: u32, deadline: Time },
     /// Our journal is older than what we signed: only the user can decide to leave.
     Frozen,
     /// The final state is submitted.
@@ -90,6 +118,8 @@ pub(crate) enum Stage {
     Concluding { state: State, attempt: u32, deadline: Time },
     /// The outcome stands; a withdrawal is submitted.
     Unpaid { state: State, rows: u32, attempt: u32, deadline: Time },
+    /// There is nothing of the channel on this ledger. Without an ending, nothing of ours ever was.
+    Void { ending: Option<Ending> },
     /// All is paid.
     Settled { state: State },
 }
@@ -109,6 +139,10 @@ pub enum PhaseName {
     Awaiting,
     /// Participant 0's backend checks participant 1's release.
     Checking,
+    /// Version 0 is signed by us and not by the peer.
+    Signing,
+    /// Version 0 is signed by both; everybody's deposits are to come in.
+    Depositing,
     /// We released our part; the transaction should commit.
     Released,
     /// We try to make the transaction impossible.
@@ -142,28 +176,23 @@ pub enum PhaseName {
 }
 
 impl Phase {
-    pub(crate) const fn name(&self) -> PhaseName {
+    pub(crate) fn name(&self) -> PhaseName {
         match self {
             Self::Fresh => PhaseName::Fresh,
             Self::Proposing(_) => PhaseName::Proposing,
             Self::Deciding(_) => PhaseName::Deciding,
-            Self::Joining(joining) => match joining.joint {
-                Joint::Assembling { .. } => PhaseName::Assembling,
-                Joint::Awaiting { .. } => PhaseName::Awaiting,
-                Joint::Checking { .. } => PhaseName::Checking,
-                Joint::Released { .. } => PhaseName::Released,
-            },
+            Self::Joining(joining) => joining.joint.name(),
+            Self::Signing(_) => PhaseName::Signing,
+            Self::Founding(founding) => {
+                let is_out = founding.joining.joint.is_released();
+                match founding.is_funded() || is_out {
+                    true => founding.joining.joint.name(),
+                    false => PhaseName::Depositing,
+                }
+            }
             Self::Aborting(_) => PhaseName::Aborting,
             Self::Open(open) => open.name(),
-            Self::Court(court) => match court.stage {
-                Stage::Frozen => PhaseName::Frozen,
-                Stage::Closing { .. } => PhaseName::Closing,
-                Stage::Disputing { .. } => PhaseName::Disputing,
-                Stage::Registered { .. } => PhaseName::Registered,
-                Stage::Concluding { .. } => PhaseName::Concluding,
-                Stage::Unpaid { .. } => PhaseName::Unpaid,
-                Stage::Settled { .. } => PhaseName::Settled,
-            },
+            Self::Court(court) => court.name(),
             Self::Over(_) => PhaseName::Over,
         }
     }
@@ -172,7 +201,8 @@ impl Phase {
         match self {
             Self::Fresh | Self::Over(_) => None,
             Self::Proposing(proposal) | Self::Deciding(proposal) => Some(proposal.deadline),
-            Self::Joining(joining) => Some(joining.deadline),
+            Self::Joining(joining) | Self::Signing(joining) => Some(joining.deadline),
+            Self::Founding(founding) => Some(founding.joining.deadline),
             Self::Aborting(aborting) => Some(aborting.deadline),
             Self::Open(open) => open.deadline(),
             Self::Court(court) => court.deadline(),
@@ -185,22 +215,42 @@ impl Phase {
             Self::Proposing(_) => WaitingFor::Peer,
             Self::Deciding(_) => WaitingFor::User,
             Self::Joining(joining) => joining.joint.waiting_for(),
+            Self::Signing(_) => WaitingFor::Peer,
+            Self::Founding(founding) if !founding.is_funded() => WaitingFor::Ledger,
+            Self::Founding(founding) => founding.joining.joint.waiting_for(),
             Self::Aborting(_) => WaitingFor::Ledger,
             Self::Open(open) => open.waiting_for(),
-            Self::Court(court) => match court.stage {
-                Stage::Frozen => WaitingFor::User,
-                Stage::Registered { until, .. } if !court.is_outdated() => {
-                    WaitingFor::Challenge(until)
-                }
-                Stage::Settled { .. } => WaitingFor::Nothing,
-                _ => WaitingFor::Ledger,
-            },
+            Self::Court(court) => court.waiting_for(),
             Self::Over(_) => WaitingFor::Nothing,
         }
     }
 }
 
 impl Joint {
+    /// What the backends built, once they have.
+    pub(crate) const fn assembly(&self) -> Option<&Assembly> {
+        match self {
+            Self::Assembling { .. } => None,
+            Self::Awaiting { assembly }
+            | Self::Checking { assembly, .. }
+            | Self::Released { assembly, .. } => Some(assembly),
+        }
+    }
+
+    /// Whether our part is out.
+    pub(crate) const fn is_released(&self) -> bool {
+        matches!(self, Self::Released { .. })
+    }
+
+    const fn name(&self) -> PhaseName {
+        match self {
+            Self::Assembling { .. } => PhaseName::Assembling,
+            Self::Awaiting { .. } => PhaseName::Awaiting,
+            Self::Checking { .. } => PhaseName::Checking,
+            Self::Released { .. } => PhaseName::Released,
+        }
+    }
+
     pub(crate) const fn waiting_for(&self) -> WaitingFor {
         match self {
             Self::Assembling { .. } | Self::Checking { .. } => WaitingFor::Backend,
@@ -211,31 +261,72 @@ impl Joint {
 }
 
 impl Court {
-    /// Whether the ledger's registered state is older than ours.
-    pub(crate) fn is_outdated(&self) -> bool {
-        matches!(&self.stage, Stage::Registered { state, .. }
-            if state.version() < self.open.channel.state().version())
+    /// The least advanced of the cases.
+    fn foremost(&self) -> Option<&Case> {
+        self.cases.iter().min_by_key(|case| case.stage.name())
     }
 
-    /// Whether this registered version is one to conclude: ours or a newer one, or the one that our
-    /// own right was used for.
-    pub(crate) fn may_conclude(&self, version: Version) -> bool {
-        version >= self.open.channel.state().version() || self.registrations.is_ours(version)
+    fn name(&self) -> PhaseName {
+        self.foremost().map_or(PhaseName::Frozen, |case| case.stage.name())
     }
 
-    /// Whether a state as new as ours is registered and confirmed.
-    pub(crate) fn is_secured(&self) -> bool {
-        self.registrations.secures(self.open.channel.state().version())
+    fn waiting_for(&self) -> WaitingFor {
+        let Some(case) = self.foremost() else { return WaitingFor::User };
+        let latest = self.open.channel.state().version();
+        match &case.stage {
+            Stage::Frozen => WaitingFor::User,
+            Stage::Registered { state, until, .. } if state.version() >= latest => {
+                WaitingFor::Challenge(*until)
+            }
+            Stage::Void { .. } | Stage::Settled { .. } => WaitingFor::Nothing,
+            _ => WaitingFor::Ledger,
+        }
     }
 
+    /// When the next case has something to submit again.
     fn deadline(&self) -> Option<Time> {
+        let latest = self.open.channel.state().version();
+        self.cases.iter().filter_map(|case| case.deadline(latest)).min()
+    }
+}
+
+impl Case {
+    /// Whether this registered version is one to conclude: as new as our `latest`, or the one that
+    /// our own right was used for.
+    pub(crate) fn may_conclude(&self, version: Version, latest: Version) -> bool {
+        version >= latest || self.registrations.is_ours(version)
+    }
+
+    /// Whether a state as new as our `latest` is registered and confirmed.
+    pub(crate) fn is_secured(&self, latest: Version) -> bool {
+        self.registrations.secures(latest)
+    }
+
+    /// When it has something to submit again.
+    pub(crate) fn deadline(&self, latest: Version) -> Option<Time> {
         match self.stage {
-            Stage::Frozen | Stage::Settled { .. } => None,
-            Stage::Registered { deadline, .. } => (!self.is_secured()).then_some(deadline),
-            Stage::Closing { deadline, .. }
+            Stage::Frozen | Stage::Void { .. } | Stage::Settled { .. } => None,
+            Stage::Registered { deadline, .. } => (!self.is_secured(latest)).then_some(deadline),
+            Stage::Aborting { deadline, .. }
+            | Stage::Closing { deadline, .. }
             | Stage::Disputing { deadline, .. }
             | Stage::Concluding { deadline, .. }
             | Stage::Unpaid { deadline, .. } => Some(deadline),
+        }
+    }
+}
+
+impl Stage {
+    const fn name(&self) -> PhaseName {
+        match self {
+            Self::Aborting { .. } => PhaseName::Aborting,
+            Self::Frozen => PhaseName::Frozen,
+            Self::Closing { .. } => PhaseName::Closing,
+            Self::Disputing { .. } => PhaseName::Disputing,
+            Self::Registered { .. } => PhaseName::Registered,
+            Self::Concluding { .. } => PhaseName::Concluding,
+            Self::Unpaid { .. } => PhaseName::Unpaid,
+            Self::Void { .. } | Self::Settled { .. } => PhaseName::Settled,
         }
     }
 }

@@ -8,17 +8,18 @@
 use alloc::vec::Vec;
 
 use perun_channel::codec::{Decode, DecodeError, Encode, Reader};
-use perun_channel::{Participant, Signature, State, Version};
+use perun_channel::{LedgerId, Participant, Signature, State, Version};
 
 use crate::bytes::{Wire, wire_enum, wire_struct};
 use crate::input::Slot;
+use crate::ledgers::PerLedger;
 use crate::message::{DeclineReason, Handover, Offer, RejectReason};
 use crate::payment::Payment;
 use crate::terms::{Assembly, Changes, Terms, Witness};
 use crate::units::{Digest, Index, LedgerBytes, LedgerTime, Time, TransactionId, Turn};
 
 /// The number of this format of records, in front of each.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 wire_struct! {
     /// A resize that one side asked for.
@@ -93,8 +94,8 @@ wire_enum! {
         0 => Proposed {
             /// The terms.
             terms: Terms,
-            /// Our part.
-            contribution: LedgerBytes,
+            /// Our part on each ledger.
+            contributions: PerLedger<LedgerBytes>,
             /// When an answer is too late.
             deadline: Time,
         },
@@ -102,8 +103,8 @@ wire_enum! {
         1 => ProposalReceived {
             /// The terms.
             terms: Terms,
-            /// The peer's part.
-            contribution: LedgerBytes,
+            /// The peer's part on each ledger.
+            contributions: PerLedger<LedgerBytes>,
             /// When our user's answer is too late.
             deadline: Time,
         },
@@ -111,9 +112,9 @@ wire_enum! {
         2 => Accepted {
             /// The accepting side.
             participant: Participant,
-            /// Its part.
-            contribution: LedgerBytes,
-            /// When the transaction must be ready for release.
+            /// Its part on each ledger.
+            contributions: PerLedger<LedgerBytes>,
+            /// When the channel must be built.
             deadline: Time,
         },
         /// The peer released its part while our backend was still building.
@@ -121,11 +122,11 @@ wire_enum! {
             /// The peer's part.
             witness: Witness,
         },
-        /// Our backend built the transaction, and it is what was agreed.
+        /// Our backends built the channel, and it is what was agreed.
         4 => Assembled {
-            /// What it built.
+            /// What they built.
             assembly: Assembly,
-            /// When the release is too late.
+            /// When the peer's next word is too late: its release, or its signature over version 0.
             deadline: Time,
         },
         /// The peer released its part; our backend checks it.
@@ -148,7 +149,7 @@ wire_enum! {
             /// Why.
             ending: Ending,
         },
-        /// The channel exists on the ledger.
+        /// The channel exists, on every ledger.
         9 => Opened {},
         /// The peer, too, sees that the channel exists.
         10 => PeerReady {},
@@ -244,16 +245,22 @@ wire_enum! {
         },
         /// The final state is complete; it is submitted.
         25 => Closing {
+            /// On which ledger; on all if none is named.
+            ledger: Option<LedgerId>,
             /// When to submit again.
             deadline: Time,
         },
         /// We leave without the peer: nothing is signed any more, the newest state is registered.
         26 => Disputing {
+            /// On which ledger; on all if none is named.
+            ledger: Option<LedgerId>,
             /// When to submit again.
             deadline: Time,
         },
-        /// The ledger has a registered state.
+        /// A ledger has a registered state.
         27 => Registered {
+            /// Which ledger.
+            ledger: LedgerId,
             /// The registered state.
             state: State,
             /// Whose right was used.
@@ -267,11 +274,15 @@ wire_enum! {
         },
         /// The registered state can be concluded; that is submitted.
         28 => Concluding {
+            /// On which ledger.
+            ledger: LedgerId,
             /// When to submit again.
             deadline: Time,
         },
         /// The outcome stands, and some rows are not paid yet.
         29 => Unpaid {
+            /// On which ledger.
+            ledger: LedgerId,
             /// The outcome.
             state: State,
             /// A bit for each row that is not paid.
@@ -281,11 +292,15 @@ wire_enum! {
         },
         /// The outcome stands and is paid.
         30 => Settled {
+            /// On which ledger.
+            ledger: LedgerId,
             /// The outcome.
             state: State,
         },
-        /// Something was submitted to the ledger once more.
+        /// Something was submitted to a ledger once more.
         31 => Resubmitted {
+            /// Which ledger.
+            ledger: LedgerId,
             /// When to do so again.
             deadline: Time,
         },
@@ -318,13 +333,52 @@ wire_enum! {
         },
         /// The registration that we know is confirmed.
         36 => RegistrationConfirmed {
+            /// On which ledger.
+            ledger: LedgerId,
             /// The registered version.
             version: Version,
         },
-        /// The peer shows a state as complete whose version it had made us burn: it is the newest.
+        /// The peer, or a ledger, shows a state that both signed and that we did not know to be
+        /// complete: it is the newest.
         37 => Outdone {
             /// The state.
             shown: Agreed,
+        },
+        /// On one ledger of several there is nothing of the channel.
+        38 => Void {
+            /// Which ledger.
+            ledger: LedgerId,
+            /// Why.
+            ending: Ending,
+        },
+        /// The peer signed version 0 while our backends were still building.
+        39 => SignatureKept {
+            /// Its signature, not checked yet.
+            signature: Signature,
+        },
+        /// Version 0 is signed by both: from here on our deposits may be in.
+        40 => Signed {
+            /// The peer's signature.
+            proof: PeerProof,
+            /// When everybody's deposits must be in.
+            deadline: Time,
+        },
+        /// On this ledger everything is in, and final.
+        41 => Funded {
+            /// Which ledger.
+            ledger: LedgerId,
+            /// The least time that is left for what comes next.
+            deadline: Time,
+        },
+        /// On this ledger something is missing again.
+        42 => Unfunded {
+            /// Which ledger.
+            ledger: LedgerId,
+        },
+        /// The opening is given up after our deposits could be in: the ledgers pay them back.
+        43 => Leaving {
+            /// When to submit again.
+            deadline: Time,
         },
     }
 }

@@ -54,8 +54,9 @@ pub enum Refusal {
 pub enum Misuse {
     /// The command does not fit to where the channel stands.
     NotNow,
-    /// The terms are not a channel of two participants with distinct keys and nothing locked, or
-    /// their challenge duration is outside of the configured range.
+    /// The terms are not a channel of two participants with distinct keys and nothing locked, they
+    /// do not name the ledgers of its assets, or their challenge duration is outside of the
+    /// configured range.
     Terms,
     /// The channel has no such asset.
     UnknownAsset {
@@ -88,6 +89,9 @@ pub enum Misuse {
     WishWaiting,
     /// The changes do not fit the channel's assets and balances.
     Changes,
+    /// A channel on several ledgers, or on one where each side deposits for itself, cannot be
+    /// resized.
+    Ledgers,
     /// Our journal is older than what we signed; nothing is signed any more.
     RolledBack,
     /// The backend's answer is to another question, or breaks the plan.
@@ -148,8 +152,9 @@ impl fmt::Display for Misuse {
                  waits for",
             ),
             Self::Terms => f.write_str(
-                "a channel needs two participants with distinct keys, nothing locked, and a challenge \
-                 duration in the configured range; nothing was sent, correct the terms",
+                "a channel needs two participants with distinct keys, nothing locked, the ledgers of \
+                 its assets in their order, and a challenge duration in the configured range; \
+                 nothing was sent, correct the terms",
             ),
             Self::UnknownAsset { asset, assets } => write!(
                 f,
@@ -183,6 +188,10 @@ impl fmt::Display for Misuse {
             Self::Changes => f.write_str(
                 "the deposits and withdrawals do not fit the channel's assets and balances; nothing \
                  was sent, give one row per asset and withdraw at most the balance",
+            ),
+            Self::Ledgers => f.write_str(
+                "only a channel on one ledger, opened by a transaction of both sides, can be resized; \
+                 nothing was sent, close this one and open another",
             ),
             Self::RolledBack => f.write_str(
                 "the journal is older than what was signed; nothing is signed any more, leave with a \

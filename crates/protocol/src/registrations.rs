@@ -36,7 +36,7 @@ impl Registrations {
                     self.own = Some(version);
                 }
             }
-            Record::RegistrationConfirmed { version } => self.confirmed = Some(*version),
+            Record::RegistrationConfirmed { version, .. } => self.confirmed = Some(*version),
             // Nothing is registered (any more).
             Record::Disputing { .. } | Record::Closing { .. } => *self = Self::default(),
             _ => {}

@@ -18,6 +18,7 @@ use crate::court;
 use crate::effect::{Effect, Event, FailureReason, Step};
 use crate::input::{Input, Sighting, Standing};
 use crate::joint::{self, Verdict};
+use crate::ledgers::{LedgerTerms, PerLedger};
 use crate::machine::Context;
 use crate::message::{Body, DeclineReason, Message};
 use crate::open::{Activity, Asked, Open, Outlook, failed_ids, go_on};
@@ -59,6 +60,10 @@ pub(crate) fn asked(context: &Context<'_>, open: &Open, resize: Resize) -> Resul
     if open.turn.holder() != by {
         return Err(Refusal::NotTheirTurn.into());
     }
+    if open.channel.only_joint().is_none() {
+        let reason = DeclineReason::Ledgers {};
+        return Ok(Step::effects(vec![context.send(Body::Decline { reason })]));
+    }
     if resize.changes.outcome(open.channel.state().outcome()).is_err() {
         let reason = DeclineReason::Terms {};
         return Ok(Step::effects(vec![context.send(Body::Decline { reason })]));
@@ -76,8 +81,8 @@ fn again(
     resize: &Resize,
 ) -> Result<Step, Declined> {
     let plan = &joining.plan;
-    let theirs = plan.contributions.get(open.channel.index.other().column());
-    let ours = plan.contributions.get(open.channel.index.column());
+    let theirs = plan.contribution(open.channel.index.other());
+    let ours = plan.contribution(open.channel.index);
     match (theirs, ours) {
         (Some(theirs), Some(ours)) if *theirs == resize.contribution => {
             let contribution = ours.clone();
@@ -110,7 +115,7 @@ pub(crate) fn accepted(
             Ok(agree(context, open, asked, contribution, None))
         }
         Activity::Resizing(joining) => {
-            let same = joining.plan.contributions.get(own.other().column()) == Some(&contribution);
+            let same = joining.plan.contribution(own.other()) == Some(&contribution);
             if same { Ok(Step::nothing()) } else { Err(Refusal::Changed.into()) }
         }
         _ => Err(Refusal::Unexpected.into()),
@@ -162,9 +167,7 @@ pub(crate) fn decline(
     if tell_peer {
         effects.push(context.send(Body::Decline { reason: reason.clone() }));
     }
-    if let Some(contribution) = open.resize_contribution() {
-        effects.push(Effect::ReleaseFunds { contribution: contribution.clone() });
-    }
+    effects.extend(open.resize_contribution().and_then(|one| open.release(one)));
     effects.push(Event::ResizeFailed(reason.clone()).effect());
     let first = Step::new(vec![Record::ResizeDropped { reason }], effects);
     Ok(first.and(go_on(context, open, Outlook { idle: true, ..open.outlook() })))
@@ -192,8 +195,9 @@ pub(crate) fn sighted(
 pub(crate) fn committed(context: &Context<'_>, open: &Open, assembly: &Assembly) -> Step {
     let successor = Open::new(Channel::of(assembly, open.channel.index));
     let id = successor.channel.id;
-    let watch = Effect::Watch(successor.channel.target());
-    let mut effects = vec![Event::Resized { id }.effect(), watch, successor.sync(context)];
+    let mut effects = vec![Event::Resized { id }.effect()];
+    effects.extend(successor.channel.targets().map(Effect::Watch));
+    effects.push(successor.sync(context));
     let mut queue = open.queue.clone();
     let lost = queue.take_unfunded(open.channel.index, assembly.initial.outcome());
     effects.extend(failed_ids(&lost, FailureReason::Unfunded));
@@ -208,18 +212,21 @@ impl Asked {
         let outcome = self.resize.changes.outcome(channel.state().outcome()).ok()?;
         let asked = &self.resize.contribution;
         let contributions = match self.by {
-            Index::Zero => [asked.clone(), accepted.clone()],
-            Index::One => [accepted.clone(), asked.clone()],
+            Index::Zero => [asked, accepted],
+            Index::One => [accepted, asked],
         };
         let [zero, one] = channel.params.participants() else { return None };
+        let place = channel.only_joint()?;
+        let (ledger, funding) = (place.ledger, place.funding);
+        let terms = LedgerTerms { ledger, funding, chain: self.resize.chain.clone() };
         Some(Plan {
             index: channel.index,
             challenge_secs: channel.params.challenge_secs(),
             participants: [zero.clone(), one.clone()],
             outcome,
-            chain: self.resize.chain.clone(),
-            contributions,
-            predecessor: Some(channel.setup.clone()),
+            ledgers: PerLedger::one(terms),
+            contributions: contributions.map(|one| PerLedger::one(one.clone())),
+            predecessor: Some(place.setup.clone()),
         })
     }
 }
@@ -231,9 +238,7 @@ impl Open {
             Activity::ResizeAsked(asked) if asked.by == self.channel.index => {
                 Some(&asked.resize.contribution)
             }
-            Activity::Resizing(joining) => {
-                joining.plan.contributions.get(self.channel.index.column())
-            }
+            Activity::Resizing(joining) => joining.plan.contribution(self.channel.index),
             _ => None,
         }
     }
@@ -252,7 +257,13 @@ impl Open {
     /// likes, if the peer's part of the transaction is no good and its money is all that we have.
     pub(crate) fn freed(&self) -> Vec<Effect> {
         let freed = self.resize_contribution().into_iter().chain(self.wished_contribution());
-        freed.map(|one| Effect::ReleaseFunds { contribution: one.clone() }).collect()
+        freed.filter_map(|one| self.release(one)).collect()
+    }
+
+    /// Gives back what was set aside for a resize.
+    pub(crate) fn release(&self, contribution: &LedgerBytes) -> Option<Effect> {
+        let ledger = self.channel.only_joint()?.ledger;
+        Some(Effect::ReleaseFunds { ledger, contribution: contribution.clone() })
     }
 
     /// Ends a resize of which our consent is not out, and the wish for another.
@@ -309,7 +320,7 @@ impl Open {
                 Activity::ResizeAsked(Box::new(Asked { by, resize, deadline }))
             }
             (Activity::ResizeAsked(asked), Record::ResizeAccepted { contribution, deadline }) => {
-                let joint = Joint::Assembling { early: None };
+                let joint = Joint::Assembling { early: None, signed: None };
                 match asked.plan(&self, contribution) {
                     Some(plan) => {
                         Activity::Resizing(Box::new(Joining { plan, joint, deadline: *deadline }))

@@ -16,12 +16,12 @@ use crate::limits::MAX_QUEUE;
 use crate::machine::Machine;
 use crate::open::{Activity, Asked, Flight, Open, Recent};
 use crate::payment::Queue;
-use crate::phase::{Aborting, Court, Joining, Joint, Phase, Proposal, Stage};
+use crate::phase::{Aborting, Case, Court, Founding, Joining, Joint, Phase, Proposal, Stage};
 use crate::registrations::Registrations;
 use crate::units::OpeningId;
 
 /// The number of this format of snapshots, in front of each.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// The most assets that waiting payments can name: their row is one byte.
 const ROWS_MAX: usize = 256;
 
@@ -99,9 +99,11 @@ wire_variants!(Phase {
     5 => Open { 0 open },
     6 => Court { 0 court },
     7 => Over { 0 ending },
+    8 => Signing { 0 joining },
+    9 => Founding { 0 founding },
 });
 wire_variants!(Joint {
-    0 => Assembling { early early },
+    0 => Assembling { early early, signed signed },
     1 => Awaiting { assembly assembly },
     2 => Checking { assembly assembly, witness witness },
     3 => Released { assembly assembly, witness witness },
@@ -123,13 +125,17 @@ wire_variants!(Stage {
     4 => Concluding { state state, attempt attempt, deadline deadline },
     5 => Unpaid { state state, rows rows, attempt attempt, deadline deadline },
     6 => Settled { state state },
+    7 => Void { ending ending },
+    8 => Aborting { attempt attempt, deadline deadline },
 });
-wire_fields!(Proposal { terms, contribution, deadline });
+wire_fields!(Proposal { terms, contributions, deadline });
 wire_fields!(Joining { plan, joint, deadline });
 wire_fields!(Aborting { index, assembly, deadline });
-wire_fields!(Court { open, stage, registrations });
+wire_fields!(Founding { joining, proof, ready });
+wire_fields!(Court { open, cases, abort });
+wire_fields!(Case { ledger, stage, registrations });
 wire_fields!(Registrations { confirmed, own });
-wire_fields!(Channel { index, id, params, setup, transaction, latest, next_version });
+wire_fields!(Channel { index, id, params, places, transaction, latest, next_version });
 wire_fields!(Flight { state, digest, payments, after, deadline });
 wire_fields!(Asked { by, resize, deadline });
 wire_fields!(Open {

@@ -1,17 +1,19 @@
-//! What the two sides agree on before a transaction is built: the terms of a channel, the changes
-//! of a resize, and what the ledger's backend made of them.
+//! What the two sides agree on before a channel is built: its terms, the changes of a resize, and
+//! what the ledgers' backends made of them.
 //!
-//! The backend builds; the protocol compares. An [`Assembly`] is used only if its parameters and
+//! The backends build; the protocol compares. An [`Assembly`] is used only if its parameters and
 //! its first state are exactly the ones that the agreed plan implies.
 
 use alloc::vec::Vec;
 
 use perun_channel::codec::{DecodeError, Reader};
 use perun_channel::{
-    Allocation, Amount, Invalid, MAX_ASSETS, Params, Participant, Signature, State,
+    Allocation, Amount, ChannelId, Invalid, LedgerId, MAX_ASSETS, Params, Participant, Signature,
+    State,
 };
 
 use crate::bytes::{Wire, put_list, take_list, wire_enum, wire_struct};
+use crate::ledgers::{Funding, LedgerTerms, PerLedger, Place};
 use crate::units::{Digest, Index, LedgerBytes, TransactionId};
 
 wire_struct! {
@@ -23,8 +25,18 @@ wire_struct! {
         pub outcome: Allocation,
         /// The proposer's keys and identity.
         pub proposer: Participant,
-        /// What the ledger's backend needs besides.
-        pub chain: LedgerBytes,
+        /// The ledgers of the assets, in the order in which the rows name them.
+        pub ledgers: PerLedger<LedgerTerms>,
+    }
+}
+
+impl Terms {
+    /// Whether these are the ledgers of the assets, each once and in order, and at most one of them
+    /// takes a transaction of both sides: two such transactions could not be released together.
+    pub(crate) fn has_its_ledgers(&self) -> bool {
+        let named: Vec<LedgerId> = self.ledgers.iter().map(|terms| terms.ledger).collect();
+        let joint = self.ledgers.iter().filter(|terms| terms.funding == Funding::Joint {});
+        named == self.outcome.ledgers() && joint.count() <= 1
     }
 }
 
@@ -96,7 +108,7 @@ impl Wire for Changes {
 }
 
 wire_struct! {
-    /// What both sides hand to their backends, which then build the same transaction.
+    /// What both sides hand to their backends, which then build the same channel.
     pub struct Plan {
         /// Our own index.
         pub index: Index,
@@ -106,43 +118,98 @@ wire_struct! {
         pub participants: [Participant; 2],
         /// The first state's outcome.
         pub outcome: Allocation,
-        /// What the ledger's backend needs besides.
-        pub chain: LedgerBytes,
-        /// What each side puts into the transaction, in order.
-        pub contributions: [LedgerBytes; 2],
+        /// The ledgers in order.
+        pub ledgers: PerLedger<LedgerTerms>,
+        /// What each side puts in on each ledger, in order.
+        pub contributions: [PerLedger<LedgerBytes>; 2],
         /// For a resize: the channel that the transaction spends, as its setup names it.
         pub predecessor: Option<LedgerBytes>,
     }
 }
 
 impl Plan {
-    /// Whether the assembly is exactly what the plan implies.
+    /// Whether the assembly is exactly what the plan implies (D5).
     pub(crate) fn matches(&self, assembly: &Assembly) -> bool {
         let (params, state) = (&assembly.params, &assembly.initial);
+        let joint = self.ledgers.iter().find(|terms| terms.funding == Funding::Joint {});
+        let same_transaction = match (&assembly.joint, joint) {
+            (Some(transaction), Some(terms)) => {
+                transaction.ledger == terms.ledger
+                    && transaction.channel == params.id()
+                    && transaction.consent.is_some() == self.predecessor.is_some()
+            }
+            (None, None) => self.predecessor.is_none(),
+            _ => false,
+        };
+        let planned = self.ledgers.iter().map(|terms| (terms.ledger, terms.funding));
+        let placed = assembly.places.iter().map(|place| (place.ledger, place.funding));
         params.challenge_secs() == self.challenge_secs
             && params.participants() == self.participants
             && *params.app() == perun_channel::Address::ZERO
             && params.is_ledger()
             && !params.is_virtual()
             && *state == State::initial(params.id(), self.outcome.clone())
-            && assembly.consent.is_some() == self.predecessor.is_some()
+            && planned.eq(placed)
+            && same_transaction
+    }
+
+    /// What one side puts into the transaction, if the channel is on one ledger.
+    pub(crate) fn contribution(&self, side: Index) -> Option<&LedgerBytes> {
+        let [zero, one] = &self.contributions;
+        match side {
+            Index::Zero => zero.get(0),
+            Index::One => one.get(0),
+        }
+    }
+
+    /// What we put in on each ledger.
+    pub(crate) fn own_contributions(&self) -> &PerLedger<LedgerBytes> {
+        let [zero, one] = &self.contributions;
+        match self.index {
+            Index::Zero => zero,
+            Index::One => one,
+        }
+    }
+
+    /// Whether some ledger is one where each side deposits for itself.
+    pub(crate) fn has_deposits(&self) -> bool {
+        self.ledgers.any(Funding::Deposit {})
     }
 }
 
 wire_struct! {
-    /// A transaction that opens (or resizes) a channel, as the backend built it.
+    /// A channel that is about to be, as the backends built it.
     pub struct Assembly {
         /// The channel's parameters.
         pub params: Params,
-        /// What the backend needs to find and dispute the channel, now and after a restart.
-        pub setup: LedgerBytes,
         /// Version 0.
         pub initial: State,
-        /// The transaction's name; it does not depend on the witnesses.
-        pub transaction: TransactionId,
-        /// What the backend needs to make the transaction impossible.
+        /// Its places on its ledgers, in order.
+        pub places: PerLedger<Place>,
+        /// The transaction of both sides that opens (or resizes) it, if a ledger takes one.
+        pub joint: Option<Transaction>,
+    }
+}
+
+impl Assembly {
+    /// The name of the transaction of both sides.
+    pub(crate) fn transaction(&self) -> Option<TransactionId> {
+        self.joint.as_ref().map(|joint| joint.id)
+    }
+}
+
+wire_struct! {
+    /// A transaction of both sides, as the backend of its ledger built it.
+    pub struct Transaction {
+        /// Which ledger it is for.
+        pub ledger: LedgerId,
+        /// The channel that it opens.
+        pub channel: ChannelId,
+        /// Its name; it does not depend on the witnesses.
+        pub id: TransactionId,
+        /// What the backend needs to make it again, or to make it impossible.
         pub abort: LedgerBytes,
-        /// For a resize: the digest that each participant signs to consent to the transaction.
+        /// For a resize: the digest that each participant signs to consent to it.
         pub consent: Option<Digest>,
     }
 }

@@ -5,6 +5,12 @@
 //! (D5); payments go from the proposer to the receiver only. A refused version is burnt on both
 //! sides, so that no version is ever signed with two contents (P-A3). Nobody answers an answer, but
 //! for the first `Sync` of a channel.
+//!
+//! That payments go one way is what makes an update safe on several ledgers, where one may settle
+//! it and another the state before. Who signs first, the proposer, has given in every row, and
+//! loses at most what it gave. Who signs last has gained in every row, holds the complete state,
+//! and can take it to every ledger. An update that gives in one row and takes in another, a swap,
+//! has no such order: it must never be made like this.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -54,7 +60,7 @@ pub(crate) fn heard(
             resize::joint(context, open, Input::Message(message))
         }
         // The opening is long over; the peer repeats itself.
-        Body::Accept { .. } | Body::Propose { .. } => Ok(Step::nothing()),
+        Body::Accept { .. } | Body::Propose { .. } | Body::Sign { .. } => Ok(Step::nothing()),
     }
 }
 
@@ -163,7 +169,7 @@ pub(crate) fn countersign(context: &Context<'_>, open: &Open, offer: Offer) -> S
     let (turn, peer_wants) = passed(open, &offer.after);
     let first = Step::new(vec![Record::Countersigned { offer }], effects);
     if is_final {
-        return first.and(court::close(context, open, agreed));
+        return first.and(court::close(context, open, &agreed));
     }
     let outlook = Outlook {
         latest: &agreed.state,
@@ -239,7 +245,7 @@ fn completed(
     let first = landed(context, flight, wants_turn, signature);
     if flight.state.is_final() {
         let agreed = Agreed::signed(flight.state.clone(), flight.digest, signature);
-        return first.and(court::close(context, open, agreed));
+        return first.and(court::close(context, open, &agreed));
     }
     let outlook = Outlook {
         latest: &flight.state,
@@ -253,7 +259,12 @@ fn completed(
     first.and(go_on(context, open, outlook))
 }
 
-fn landed(context: &Context<'_>, flight: &Flight, peer_wants: bool, signature: Signature) -> Step {
+pub(crate) fn landed(
+    context: &Context<'_>,
+    flight: &Flight,
+    peer_wants: bool,
+    signature: Signature,
+) -> Step {
     let mut effects = vec![Event::Updated { version: flight.state.version() }.effect()];
     let sent = flight.payments.iter();
     effects.extend(sent.map(|payment| Event::PaymentSent(payment.id).effect()));

@@ -22,7 +22,7 @@ use stateright::{Model, Property};
 
 use crate::court::{Act, Court, LedgerCell, Outline, Stage};
 use crate::ideal::{Breach, Ideal};
-use crate::scene::{Scene, TICK_SECS};
+use crate::scene::{LEDGER, Scene, TICK_SECS};
 use crate::symbol::{self, Symbols};
 pub use world::{Pending, Turn, World};
 
@@ -253,8 +253,10 @@ impl Duel {
             Effect::Conclude { .. } => {
                 self.submit(world, Act::Conclude { waited_secs: 0 }, None);
             }
-            Effect::Notify(Event::Settled { state, .. }) => {
-                world.ideal.tells(self.me(), Outline::of(&state))?;
+            Effect::Notify(Event::Settled { outcomes, .. }) => {
+                for outcome in outcomes {
+                    world.ideal.tells(self.me(), Outline::of(&outcome.state))?;
+                }
             }
             _ => {}
         }
@@ -289,13 +291,14 @@ impl Duel {
             Stage::Disputed => {
                 let until = world.made + self.bounds.challenge();
                 let until = LedgerTime::new(u64::from(until) * TICK_SECS);
-                Standing::Registered { by: self.last_slot(world), state, until }
+                Standing::Registered { by: self.last_slot(world), state, until, proof: None }
             }
             Stage::Paid => Standing::Concluded { state, unpaid: 0 },
         };
-        self.drive(world, Input::Ledger(Sighting { channel, standing, confirmed: true }));
+        let (ledger, confirmed) = (LEDGER, true);
+        self.drive(world, Input::Ledger(Sighting { ledger, channel, standing, confirmed }));
         let now = LedgerTime::new(u64::from(world.tick) * TICK_SECS);
-        self.drive(world, Input::LedgerClock(now));
+        self.drive(world, Input::LedgerClock { ledger, now });
         self.drive(world, Input::Tick);
         // A frozen machine leaves it to its user, too.
         let undecided = world.machine.phase() <= PhaseName::Frozen;

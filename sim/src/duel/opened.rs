@@ -2,12 +2,13 @@
 
 use perun_channel::{Allocation, Amount};
 use perun_protocol::{
-    Assembly, Body, Command, Config, Index, Input, LedgerBytes, Machine, Message, OpeningId, Reply,
-    Sighting, Standing, Terms, Time, TransactionId, Witness,
+    Assembly, Body, Command, Config, Funding, Index, Input, LedgerBytes, LedgerTerms, Machine,
+    Message, OpeningId, PerLedger, Place, Reply, Sighting, Standing, Terms, Time, Transaction,
+    TransactionId, Witness,
 };
 
 use crate::court::Outline;
-use crate::scene::Scene;
+use crate::scene::{LEDGER, Scene};
 use crate::symbol::Symbols;
 
 /// The name of every model's machine.
@@ -24,7 +25,11 @@ pub fn terms(scene: &Scene, initial: &Outline) -> Terms {
         challenge_secs: scene.params().challenge_secs(),
         outcome: Allocation::new(assets, vec![row], vec![]).expect("one asset, two balances"),
         proposer: scene.params().participants()[0].clone(),
-        chain: LedgerBytes::default(),
+        ledgers: PerLedger::one(LedgerTerms {
+            ledger: LEDGER,
+            funding: Funding::Joint {},
+            chain: LedgerBytes::default(),
+        }),
     }
 }
 
@@ -33,12 +38,26 @@ pub fn terms(scene: &Scene, initial: &Outline) -> Terms {
 pub fn assembly(scene: &Scene, initial: &Outline) -> Assembly {
     Assembly {
         params: scene.params().clone(),
-        setup: LedgerBytes::default(),
         initial: initial.state(scene),
-        transaction: TRANSACTION,
-        abort: LedgerBytes::default(),
-        consent: None,
+        places: PerLedger::one(Place {
+            ledger: LEDGER,
+            funding: Funding::Joint {},
+            setup: LedgerBytes::default(),
+        }),
+        joint: Some(Transaction {
+            ledger: LEDGER,
+            channel: scene.params().id(),
+            id: TRANSACTION,
+            abort: LedgerBytes::default(),
+            consent: None,
+        }),
     }
+}
+
+/// What each side puts in: the models' ledgers do not ask.
+#[must_use]
+pub fn no_parts() -> PerLedger<LedgerBytes> {
+    PerLedger::one(LedgerBytes::default())
 }
 
 /// Participant 1's part of it.
@@ -60,26 +79,27 @@ pub const fn message(body: Body<perun_channel::Signature>) -> Input {
 #[must_use]
 pub fn opened(scene: &Scene, initial: &Outline, index: Index, config: Config) -> Machine {
     let (terms, assembly) = (terms(scene, initial), assembly(scene, initial));
-    let contribution = LedgerBytes::default;
+    let contributions = no_parts;
     let participant = scene.params().participants()[1].clone();
     let assembled = Input::Backend(Reply::Assembled(assembly));
     let mut inputs = match index {
         Index::Zero => vec![
-            Input::Command(Command::Propose { terms, contribution: contribution() }),
-            message(Body::Accept { participant, contribution: contribution() }),
+            Input::Command(Command::Propose { terms, contributions: contributions() }),
+            message(Body::Accept { participant, contributions: contributions() }),
             assembled,
             message(Body::Release { witness: witness() }),
             Input::Backend(Reply::WitnessGood(TRANSACTION)),
         ],
         Index::One => vec![
-            message(Body::Propose { terms, contribution: contribution() }),
-            Input::Command(Command::Accept { participant, contribution: contribution() }),
+            message(Body::Propose { terms, contributions: contributions() }),
+            Input::Command(Command::Accept { participant, contributions: contributions() }),
             assembled,
         ],
     };
     let state = initial.state(scene);
     let next_version = perun_channel::Version::new(initial.version + 1);
     inputs.push(Input::Ledger(Sighting {
+        ledger: LEDGER,
         channel: scene.params().id(),
         standing: Standing::Open,
         confirmed: true,

@@ -6,8 +6,8 @@ use perun_channel::codec::{Decode, Encode};
 use perun_channel::{Amount, Signature};
 use perun_protocol::{
     Agreed, Body, Command, Config, Crypto, Digest, Draft, Effect, Ethereum, Event, Index, Input,
-    LedgerBytes, LedgerTime, Memo, Message, OnSilence, Payment, PhaseName, Reply, Sighting, Slot,
-    Standing, Time,
+    LedgerTime, Memo, Message, OnSilence, Payment, PhaseName, Reply, Sighting, Slot, Standing,
+    Time,
 };
 
 use super::chain::{Chain, Deed, INCLUSION, Life, REORG, Transaction};
@@ -17,9 +17,9 @@ use super::faults::{Fault, Faults};
 use super::house::{Flaw, House};
 use super::net::Net;
 use crate::court::{Act, Court, Outline, Stage};
-use crate::duel::opened::{OPENING, assembly, terms, witness};
+use crate::duel::opened::{OPENING, assembly, no_parts, terms, witness};
 use crate::ideal::{Breach, Ideal};
-use crate::scene::{Scene, TICK_SECS};
+use crate::scene::{LEDGER, Scene, TICK_SECS};
 use crate::symbol::{self, Symbols};
 
 /// `R`, in ticks.
@@ -129,7 +129,7 @@ impl Run {
         let houses = [flaw, Flaw::None].map(|flaw| House::new(OPENING, config, flaw));
         let propose = Input::Command(Command::Propose {
             terms: terms(&court.scene, &INITIAL),
-            contribution: LedgerBytes::default(),
+            contributions: no_parts(),
         });
         Self {
             chain: Chain::new(Arc::clone(&court), INITIAL, CHALLENGE),
@@ -212,8 +212,10 @@ impl Run {
                 continue;
             }
             let sighting = self.sighting();
+            let now = LedgerTime::new(self.tick * TICK_SECS);
+            let clock = Input::LedgerClock { ledger: LEDGER, now };
             self.feed(who, Input::Ledger(sighting))?;
-            self.feed(who, Input::LedgerClock(LedgerTime::new(self.tick * TICK_SECS)))?;
+            self.feed(who, clock)?;
         }
         Ok(())
     }
@@ -231,6 +233,7 @@ impl Run {
                         state,
                         by: slot(by),
                         until: LedgerTime::new((made + CHALLENGE) * TICK_SECS),
+                        proof: None,
                     },
                     Stage::Paid if cell.marks == 0 => Standing::Closed { state },
                     Stage::Paid => Standing::Concluded { state, unpaid: 0 },
@@ -238,7 +241,7 @@ impl Run {
             }
         };
         let confirmed = self.chain.settled().name == self.chain.tip().name;
-        Sighting { channel: scene.params().id(), standing, confirmed }
+        Sighting { ledger: LEDGER, channel: scene.params().id(), standing, confirmed }
     }
 
     /// A moment passes: the network, the users, the clocks.
@@ -346,8 +349,7 @@ impl Run {
             Effect::Send(draft) => self.send(who, draft)?,
             Effect::Notify(Event::ProposalReceived { .. }) => {
                 let participant = self.court.scene.params().participants()[1].clone();
-                let contribution = LedgerBytes::default();
-                let accept = Command::Accept { participant, contribution };
+                let accept = Command::Accept { participant, contributions: no_parts() };
                 self.owed[who].push(Input::Command(accept));
             }
             // Who is refused a parting in peace leaves without.
@@ -357,8 +359,10 @@ impl Run {
             Effect::Notify(Event::CloseRequested { .. }) => {
                 self.owed[who].push(Input::Command(Command::DeclineClose));
             }
-            Effect::Notify(Event::Settled { state, .. }) if self.is_honest(who) => {
-                self.ideal.tells(who, Outline::of(&state))?;
+            Effect::Notify(Event::Settled { outcomes, .. }) if self.is_honest(who) => {
+                for outcome in outcomes {
+                    self.ideal.tells(who, Outline::of(&outcome.state))?;
+                }
             }
             Effect::Assemble(_) => {
                 let assembly = assembly(&self.court.scene, &INITIAL);
@@ -368,8 +372,8 @@ impl Run {
                 let body = Body::Release { witness: witness() };
                 self.post(who, Message { opening: OPENING, body });
             }
-            Effect::CheckWitness { assembly, .. } => {
-                let good = Reply::WitnessGood(assembly.transaction);
+            Effect::CheckWitness { transaction, .. } => {
+                let good = Reply::WitnessGood(transaction.id);
                 self.owed[who].push(Input::Backend(good));
             }
             Effect::SubmitAssembly { .. } => self.submit(who, Deed::Open, None),

@@ -11,7 +11,8 @@ use perun_backend_ckb::follow::Depth;
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey, Wallet};
 use perun_channel::Amount;
 use perun_node::{
-    CkbLedger, CkbOptions, Node, NodeOptions, SessionKey, Status, UserEvent, entropy, system_clock,
+    AnyLedger, CkbLedger, CkbOptions, Node, NodeOptions, SessionKey, Status, UserEvent, entropy,
+    system_clock,
 };
 use perun_protocol::{Config, Event, Memo, OpeningId, PhaseName};
 use perun_store::Durability;
@@ -223,7 +224,7 @@ fn start(
         poll: None,
         clock: system_clock(),
     };
-    Node::start(options, Box::new(ledger(stage, wallet)?)).map_err(words)
+    Node::start(options, vec![AnyLedger::joint(ledger(stage, wallet)?)]).map_err(words)
 }
 
 /// A fresh secret that is a key of the curve, as all but one in 2^128 are.

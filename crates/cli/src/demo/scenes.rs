@@ -166,7 +166,7 @@ impl Act {
     fn read_reserves(&self) -> Result<[u64; 2], Failure> {
         use perun_channel::adjudicator::CkbParticipant;
         let status = self.pair.alice.status(self.opening)?;
-        let target = status.target.ok_or("an open channel without a target")?;
+        let target = status.targets.first().ok_or("an open channel without a target")?;
         let mut reserves = [0; 2];
         for (reserve, participant) in reserves.iter_mut().zip(target.params.participants()) {
             let identity = CkbParticipant::from_foreign(participant.foreign()).map_err(words)?;
@@ -240,7 +240,7 @@ impl Act {
 
     /// The state that the ledger settled.
     fn outcome(&self) -> Result<State, Failure> {
-        let sighting = self.pair.alice.status(self.opening)?.sighting;
+        let sighting = self.pair.alice.status(self.opening)?.sightings.pop();
         match sighting.map(|sighting| sighting.standing) {
             Some(Standing::Concluded { state, .. } | Standing::Closed { state }) => Ok(state),
             _ => Err("the channel is not settled".into()),
@@ -296,7 +296,7 @@ impl Act {
     /// Bob's registration of a state that is not the newest.
     fn register_as_bob(&self, stage: &Stage, old: &Agreed) -> Result<(), Failure> {
         let key = SessionKey::from_secret(self.pair.bob.session).ok_or("not a key")?;
-        let target = self.pair.bob.status(self.opening)?.target.ok_or("no target")?;
+        let target = self.pair.bob.status(self.opening)?.targets.pop().ok_or("no target")?;
         let slot = Slot { participant: Index::One, delegate: false };
         let sign = |digest: &[u8; 32]| key.sign(digest);
         let mut ledger = self.pair.bob.ledger(stage)?;
@@ -326,7 +326,7 @@ impl Act {
     ) -> Result<(), Failure> {
         let opening = self.opening;
         self.pair.mine_until(stage, narrator, what, |pair| {
-            let sighting = pair.alice.status(opening)?.sighting;
+            let sighting = pair.alice.status(opening)?.sightings.pop();
             let registered = |sighting: Sighting| match sighting.standing {
                 Standing::Registered { state, .. } => {
                     sighting.confirmed && state.version() == version

@@ -34,15 +34,17 @@ pub(super) struct Blueprint {
 }
 
 impl Blueprint {
-    /// The blueprint of a plan. `ended` is what we know to be the predecessor's newest state.
-    pub(super) fn of(plan: &Plan, ended: Option<State>) -> Result<Self, LedgerError> {
+    /// The blueprint of a plan in which this ledger stands at `place`. `ended` is what we know to
+    /// be the predecessor's newest state.
+    pub(super) fn of(plan: &Plan, place: usize, ended: Option<State>) -> Result<Self, LedgerError> {
         let predecessor = match (&plan.predecessor, ended) {
             (None, _) => None,
             (Some(setup), Some(state)) => Some((Anchor::read(setup.as_bytes())?.contract, state)),
             (Some(_), None) => return Err(LedgerError::Malformed("resize")),
         };
         let contribution = |side: usize| {
-            let bytes = plan.contributions.get(side).map_or(&[][..], |bytes| bytes.as_bytes());
+            let bytes = plan.contributions.get(side).and_then(|parts| parts.get(place));
+            let bytes = bytes.map_or(&[][..], |bytes| bytes.as_bytes());
             Contribution::from_bytes(bytes).map_err(|_| LedgerError::Malformed("contribution"))
         };
         let [one, other] = &plan.participants;

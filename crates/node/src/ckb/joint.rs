@@ -14,13 +14,13 @@ use perun_channel::adjudicator::CkbParticipant;
 use perun_channel::codec::{Decode, Encode, Reader, put_length};
 use perun_channel::{Address, Participant, Signature, State};
 use perun_protocol::{
-    Assembly, Changes, Digest, LedgerBytes, Plan, Target, Terms, TransactionId, Witness,
+    Changes, Digest, LedgerBytes, Plan, Target, Terms, Transaction, TransactionId, Witness,
 };
 
 use super::anchor::Anchor;
 use super::blueprint::{Blueprint, channel_terms};
 use super::{CkbLedger, ledger_bytes, refused};
-use crate::{LedgerError, OpenRequest, Signer};
+use crate::{JointAssembly, JointOffer, Ledger, LedgerError, OpenRequest, Signer};
 
 /// The most lock witnesses of one side.
 const WITNESSES_MAX: usize = 16;
@@ -30,16 +30,15 @@ impl CkbLedger {
         &mut self,
         session: Address,
         request: &OpenRequest,
-    ) -> Result<(Terms, LedgerBytes), LedgerError> {
+    ) -> Result<JointOffer, LedgerError> {
         let OpenRequest { challenge_secs, outcome } = request.clone();
         // The peer's address is not known yet, and what we contribute does not depend on it.
         let channel = channel_terms(challenge_secs, &outcome, [session, Address::ZERO]);
         let joint = JointTerms { channels: vec![channel], ends: Vec::new() };
         let reserves = self.reserves(&outcome)?;
-        let (contribution, bytes) = self.contribute(&joint, 0, reserves)?;
-        let proposer = identity(session, &contribution)?;
-        let chain = LedgerBytes::default();
-        Ok((Terms { challenge_secs, outcome, proposer, chain }, bytes))
+        let (ours, contribution) = self.contribute(&joint, 0, reserves)?;
+        let participant = identity(session, &ours)?;
+        Ok(JointOffer { participant, chain: LedgerBytes::default(), contribution })
     }
 
     pub(super) fn make_answer(
@@ -92,35 +91,41 @@ impl CkbLedger {
         &mut self,
         plan: &Plan,
         ended: Option<State>,
-    ) -> Result<Assembly, LedgerError> {
-        let blueprint = Blueprint::of(plan, ended)?;
+    ) -> Result<JointAssembly, LedgerError> {
+        let place = plan.ledgers.position(self.id()).ok_or(LedgerError::Malformed("plan"))?;
+        let blueprint = Blueprint::of(plan, place, ended)?;
         let checked = blueprint.checked(self.rpc.as_ref(), &self.deployment)?;
         let assembly = checked.assembly();
         let opened = assembly.channels().first().ok_or(LedgerError::Malformed("plan"))?;
+        let channel = opened.contract.id();
         let contribution = ledger_bytes(blueprint.ours().to_bytes(), "contribution")?;
         // After a restart nobody else has promised these cells.
         self.promise(contribution.as_bytes(), &places(blueprint.ours()))?;
-        self.openings.insert(opened.contract.id(), contribution);
+        self.openings.insert(channel, contribution);
         let consent = checked.consent_digest(&self.deployment);
         let inputs = assembly.tx().input_pts_iter().collect();
         let anchor = Anchor { contract: opened.contract.clone(), inputs };
-        Ok(Assembly {
+        Ok(JointAssembly {
             params: opened.contract.setup().params().clone(),
             setup: ledger_bytes(anchor.to_bytes(), "setup")?,
             initial: opened.state.clone(),
-            transaction: TransactionId::new(assembly.hash()),
-            abort: ledger_bytes(blueprint.to_bytes(), "blueprint")?,
-            consent: blueprint.predecessor.is_some().then(|| Digest::new(consent)),
+            transaction: Transaction {
+                ledger: self.id(),
+                channel,
+                id: TransactionId::new(assembly.hash()),
+                abort: ledger_bytes(blueprint.to_bytes(), "blueprint")?,
+                consent: blueprint.predecessor.is_some().then(|| Digest::new(consent)),
+            },
         })
     }
 
     pub(super) fn our_witness(
         &mut self,
-        assembly: &Assembly,
+        joint: &Transaction,
         sign: Signer<'_>,
     ) -> Result<Witness, LedgerError> {
-        let (_, checked) = self.rebuild(assembly)?;
-        self.sign_joint(assembly, &checked, sign)
+        let (_, checked) = self.rebuild(joint)?;
+        self.sign_joint(joint, &checked, sign)
     }
 
     /// Puts both parts together and judges the whole in this process. The node sees none of it,
@@ -130,12 +135,12 @@ impl CkbLedger {
     /// that was released and does not commit.
     pub(super) fn check_joint(
         &mut self,
-        assembly: &Assembly,
+        joint: &Transaction,
         theirs: &Witness,
         sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
-        let (blueprint, checked) = self.rebuild(assembly)?;
-        let ours = self.sign_joint(assembly, &checked, sign)?;
+        let (blueprint, checked) = self.rebuild(joint)?;
+        let ours = self.sign_joint(joint, &checked, sign)?;
         let Parts { locks, consents } = Parts::of(&blueprint, &ours, theirs)?;
         let complete = checked.complete(&self.deployment, &locks, &consents).map_err(refused)?;
         // Its cycles are known when it is run; its length is, and a peer that pays too little for
@@ -146,12 +151,12 @@ impl CkbLedger {
     /// The complete transaction, run by the node: only after the machine has recorded our release.
     fn dry_run(
         &mut self,
-        assembly: &Assembly,
+        joint: &Transaction,
         theirs: &Witness,
         sign: Signer<'_>,
     ) -> Result<Completed, LedgerError> {
-        let (blueprint, checked) = self.rebuild(assembly)?;
-        let ours = self.sign_joint(assembly, &checked, sign)?;
+        let (blueprint, checked) = self.rebuild(joint)?;
+        let ours = self.sign_joint(joint, &checked, sign)?;
         let Parts { locks, consents } = Parts::of(&blueprint, &ours, theirs)?;
         let rate = RateBounds::default().min;
         checked
@@ -161,28 +166,28 @@ impl CkbLedger {
 
     pub(super) fn submit_joint(
         &mut self,
-        assembly: &Assembly,
+        joint: &Transaction,
         theirs: &Witness,
         sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
-        if self.is_known(assembly)? {
+        if self.is_known(joint)? {
             return Ok(());
         }
-        let completed = self.dry_run(assembly, theirs, sign)?;
+        let completed = self.dry_run(joint, theirs, sign)?;
         match self.rpc.send_transaction(&completed.spent.tx) {
             Ok(_) | Err(RpcError::Duplicate) => Ok(()),
             Err(error) => Err(refused(error.into())),
         }
     }
 
-    pub(super) fn abort_joint(&mut self, assembly: &Assembly) -> Result<(), LedgerError> {
-        let blueprint = blueprint_of(assembly)?;
+    pub(super) fn abort_joint(&mut self, joint: &Transaction) -> Result<(), LedgerError> {
+        let blueprint = blueprint_of(joint)?;
         let mut cells = Vec::new();
         for input in &blueprint.ours().inputs {
             let cell = self.rpc.live_cell(&input.out_point, View::Chain);
             cells.extend(cell.map_err(|error| refused(error.into()))?);
         }
-        let lookup = self.rpc.transaction(&assembly.transaction.as_bytes().pack());
+        let lookup = self.rpc.transaction(&joint.id.as_bytes().pack());
         let lookup = lookup.map_err(|error| refused(error.into()))?;
         let rate = RateBounds::default().ask(self.rpc.as_ref()).map_err(refused)?;
         let floor = lookup.replace_fee_min.unwrap_or(0);
@@ -229,30 +234,30 @@ impl CkbLedger {
 
     fn sign_joint(
         &self,
-        assembly: &Assembly,
+        joint: &Transaction,
         checked: &Checked,
         sign: Signer<'_>,
     ) -> Result<Witness, LedgerError> {
         let locks = checked.sign(self.wallet.as_ref()).map_err(refused)?;
-        let consent = assembly.consent.map(|digest| sign(digest.as_bytes()));
+        let consent = joint.consent.map(|digest| sign(digest.as_bytes()));
         let locks = ledger_bytes(write_locks(&locks), "witness")?;
-        Ok(Witness { transaction: assembly.transaction, locks, consent })
+        Ok(Witness { transaction: joint.id, locks, consent })
     }
 
     /// The transaction of an assembly, made and checked anew.
-    fn rebuild(&mut self, assembly: &Assembly) -> Result<(Blueprint, Checked), LedgerError> {
-        let blueprint = blueprint_of(assembly)?;
+    fn rebuild(&mut self, joint: &Transaction) -> Result<(Blueprint, Checked), LedgerError> {
+        let blueprint = blueprint_of(joint)?;
         let ours = ledger_bytes(blueprint.ours().to_bytes(), "contribution")?;
         self.promise(ours.as_bytes(), &places(blueprint.ours()))?;
-        self.openings.insert(assembly.params.id(), ours);
+        self.openings.insert(joint.channel, ours);
         let checked = blueprint.checked(self.rpc.as_ref(), &self.deployment)?;
-        let same = checked.assembly().hash() == *assembly.transaction.as_bytes();
+        let same = checked.assembly().hash() == *joint.id.as_bytes();
         if same { Ok((blueprint, checked)) } else { Err(LedgerError::Malformed("transaction")) }
     }
 
     /// Whether the node has the transaction already.
-    fn is_known(&self, assembly: &Assembly) -> Result<bool, LedgerError> {
-        let lookup = self.rpc.transaction(&assembly.transaction.as_bytes().pack());
+    fn is_known(&self, joint: &Transaction) -> Result<bool, LedgerError> {
+        let lookup = self.rpc.transaction(&joint.id.as_bytes().pack());
         let status = lookup.map_err(|error| refused(error.into()))?.status;
         use TransactionStatus::{Committed, Pending, Proposed};
         Ok(matches!(status, Pending | Proposed | Committed { .. }))
@@ -273,9 +278,8 @@ impl Parts {
     }
 }
 
-fn blueprint_of(assembly: &Assembly) -> Result<Blueprint, LedgerError> {
-    Blueprint::from_bytes(assembly.abort.as_bytes())
-        .map_err(|_| LedgerError::Malformed("blueprint"))
+fn blueprint_of(joint: &Transaction) -> Result<Blueprint, LedgerError> {
+    Blueprint::from_bytes(joint.abort.as_bytes()).map_err(|_| LedgerError::Malformed("blueprint"))
 }
 
 fn places(contribution: &Contribution) -> Vec<OutPoint> {

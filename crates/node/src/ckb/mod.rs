@@ -1,4 +1,5 @@
-//! CKB as a house's ledger: the backend's building, paying and following, put behind [`Ledger`].
+//! CKB as a house's ledger: the backend's building, paying and following, put behind
+//! [`JointLedger`].
 //!
 //! It keeps no channel state: what it needs comes with every order, or is read from the chain. It
 //! stores nothing: after a restart the machines repeat their orders, and channels are read anew by
@@ -22,13 +23,13 @@ use perun_backend_ckb::purse::Purse;
 use perun_backend_ckb::rpc::{Rpc, RpcError};
 use perun_backend_ckb::wallet::{OwnedLock, Wallet};
 use perun_channel::hash::ckb_hash;
-use perun_channel::{Address, Allocation, Asset, ChannelId, Participant, State};
+use perun_channel::{Address, Allocation, Asset, ChannelId, LedgerId, Participant, State};
 use perun_protocol::{
-    Agreed, Assembly, Changes, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Standing, Target,
-    Terms, Witness,
+    Agreed, Changes, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Standing, Target, Terms,
+    Transaction, Witness,
 };
 
-use crate::{Ledger, LedgerError, OpenRequest, Signer};
+use crate::{JointAssembly, JointLedger, JointOffer, Ledger, LedgerError, OpenRequest, Signer};
 use orders::Outstanding;
 use standing::Watcher;
 
@@ -103,19 +104,20 @@ impl CkbLedger {
         purse
     }
 
-    /// Refuses rows that a transaction on this chain does not fund: nobody deposits anything for
-    /// them, so a peer could pay with what does not exist.
+    /// Refuses rows that are said to be of this chain and that no transaction on it funds: nobody
+    /// deposits anything for them, so a peer could pay with what does not exist. Rows of other
+    /// chains are for their own ledgers.
     fn check_assets(&self, outcome: &Allocation) -> Result<(), LedgerError> {
-        let chain = self.deployment.chain();
-        let is_ours = |asset: &Asset| {
-            asset.chain() == chain && (asset.is_ckb_coin() || asset.ckb_type_hash().is_some())
+        let id = self.id();
+        let is_good = |asset: &Asset| {
+            asset.ledger() != id || asset.is_ckb_coin() || asset.ckb_type_hash().is_some()
         };
-        match outcome.assets().iter().position(|asset| !is_ours(asset)) {
+        match outcome.assets().iter().position(|asset| !is_good(asset)) {
             None => Ok(()),
             Some(row) => Err(LedgerError::Refused(format!(
-                "asset {row} of the channel is not of this chain, so nobody would deposit it and \
-                 payments in it would be worth nothing; nothing was set aside or signed. Leave it \
-                 out"
+                "asset {row} of the channel is neither the coin nor a token of this chain, so nobody \
+                 would deposit it and payments in it would be worth nothing; nothing was set aside \
+                 or signed. Leave it out"
             ))),
         }
     }
@@ -133,67 +135,8 @@ impl CkbLedger {
 }
 
 impl Ledger for CkbLedger {
-    fn offer(
-        &mut self,
-        session: Address,
-        request: &OpenRequest,
-    ) -> Result<(Terms, LedgerBytes), LedgerError> {
-        self.check_assets(&request.outcome)?;
-        self.make_offer(session, request)
-    }
-
-    fn answer(
-        &mut self,
-        session: Address,
-        terms: &Terms,
-    ) -> Result<(Participant, LedgerBytes), LedgerError> {
-        self.check_assets(&terms.outcome)?;
-        self.make_answer(session, terms)
-    }
-
-    fn resize_offer(
-        &mut self,
-        target: &Target,
-        state: &State,
-        changes: &Changes,
-    ) -> Result<(LedgerBytes, LedgerBytes), LedgerError> {
-        let contribution = self.contribute_to_resize(target, state, changes)?;
-        Ok((LedgerBytes::default(), contribution))
-    }
-
-    fn resize_answer(
-        &mut self,
-        target: &Target,
-        state: &State,
-        changes: &Changes,
-    ) -> Result<LedgerBytes, LedgerError> {
-        self.contribute_to_resize(target, state, changes)
-    }
-
-    fn assemble(&mut self, plan: &Plan, ended: Option<State>) -> Result<Assembly, LedgerError> {
-        self.assemble_plan(plan, ended)
-    }
-
-    fn witness(&mut self, assembly: &Assembly, sign: Signer<'_>) -> Result<Witness, LedgerError> {
-        self.our_witness(assembly, sign)
-    }
-
-    fn check_witness(
-        &mut self,
-        assembly: &Assembly,
-        witness: &Witness,
-        sign: Signer<'_>,
-    ) -> Result<(), LedgerError> {
-        self.check_joint(assembly, witness, sign)
-    }
-
-    fn submit_assembly(
-        &mut self,
-        assembly: &Assembly,
-        theirs: &Witness,
-        sign: Signer<'_>,
-    ) -> Result<(), LedgerError> {
-        self.submit_joint(assembly, theirs, sign)
+    fn id(&self) -> LedgerId {
+        self.deployment.coin().ledger()
     }
 
     fn release_funds(&mut self, contribution: &LedgerBytes) -> Result<(), LedgerError> {
@@ -201,10 +144,6 @@ impl Ledger for CkbLedger {
             self.purse().book().release(ticket).map_err(refused)?;
         }
         Ok(())
-    }
-
-    fn abort_open(&mut self, assembly: &Assembly) -> Result<(), LedgerError> {
-        self.abort_joint(assembly)
     }
 
     fn watch(&mut self, target: &Target) -> Result<(), LedgerError> {
@@ -270,6 +209,79 @@ impl Ledger for CkbLedger {
 
     fn clock(&mut self) -> Result<LedgerTime, LedgerError> {
         self.watcher.clock().ok_or_else(|| LedgerError::Unavailable("no block was read".into()))
+    }
+}
+
+impl JointLedger for CkbLedger {
+    fn offer(
+        &mut self,
+        session: Address,
+        request: &OpenRequest,
+    ) -> Result<JointOffer, LedgerError> {
+        self.check_assets(&request.outcome)?;
+        self.make_offer(session, request)
+    }
+
+    fn answer(
+        &mut self,
+        session: Address,
+        terms: &Terms,
+    ) -> Result<(Participant, LedgerBytes), LedgerError> {
+        self.check_assets(&terms.outcome)?;
+        self.make_answer(session, terms)
+    }
+
+    fn resize_offer(
+        &mut self,
+        target: &Target,
+        state: &State,
+        changes: &Changes,
+    ) -> Result<(LedgerBytes, LedgerBytes), LedgerError> {
+        let contribution = self.contribute_to_resize(target, state, changes)?;
+        Ok((LedgerBytes::default(), contribution))
+    }
+
+    fn resize_answer(
+        &mut self,
+        target: &Target,
+        state: &State,
+        changes: &Changes,
+    ) -> Result<LedgerBytes, LedgerError> {
+        self.contribute_to_resize(target, state, changes)
+    }
+
+    fn assemble(
+        &mut self,
+        plan: &Plan,
+        ended: Option<State>,
+    ) -> Result<JointAssembly, LedgerError> {
+        self.assemble_plan(plan, ended)
+    }
+
+    fn witness(&mut self, joint: &Transaction, sign: Signer<'_>) -> Result<Witness, LedgerError> {
+        self.our_witness(joint, sign)
+    }
+
+    fn check_witness(
+        &mut self,
+        joint: &Transaction,
+        witness: &Witness,
+        sign: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        self.check_joint(joint, witness, sign)
+    }
+
+    fn submit_assembly(
+        &mut self,
+        joint: &Transaction,
+        theirs: &Witness,
+        sign: Signer<'_>,
+    ) -> Result<(), LedgerError> {
+        self.submit_joint(joint, theirs, sign)
+    }
+
+    fn abort_open(&mut self, joint: &Transaction) -> Result<(), LedgerError> {
+        self.abort_joint(joint)
     }
 }
 

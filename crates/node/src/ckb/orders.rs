@@ -7,7 +7,7 @@ use perun_backend_ckb::dispute::{Job, Step, draft, registration_signatures};
 use perun_backend_ckb::purse::{Paid, Purse};
 use perun_backend_ckb::rpc::{RpcError, TransactionStatus};
 use perun_channel::adjudicator::{Slot as VerdictSlot, SlotKind, registration_digest};
-use perun_channel::{ChannelId, SignedState, State};
+use perun_channel::{ChannelId, SignedState, State, Version};
 use perun_protocol::{Agreed, Slot, Target};
 
 use super::anchor::Anchor;
@@ -212,9 +212,11 @@ fn send(purse: &Purse<'_>, paid: &Paid, kept: &[Ticket]) -> Result<(), Error> {
     Err(error)
 }
 
-/// The state with both signatures in order; none for version 0, which nobody signs.
+/// The state with both signatures in order; none for version 0, for which the transaction vouches
+/// that made the channel, and which may be signed for other ledgers.
 fn signed(target: &Target, agreed: &Agreed, sign: Signer<'_>) -> Option<SignedState> {
-    let proof = agreed.proof.as_ref()?;
+    let is_first = agreed.state.version() == Version::ZERO;
+    let proof = agreed.proof.as_ref().filter(|_| !is_first)?;
     let ours = sign(proof.digest.as_bytes());
     let mut signatures = vec![ours, proof.signature];
     if target.index.column() == 1 {

@@ -14,8 +14,8 @@ use perun_backend_ckb::follow::{
     Standing as Walked, Status, WINDOW_BLOCKS, Watch,
 };
 use perun_backend_ckb::rpc::Rpc;
-use perun_channel::ChannelId;
 use perun_channel::adjudicator::{Env, SlotKind};
+use perun_channel::{ChannelId, LedgerId};
 use perun_protocol::{Index, LedgerTime, Sighting, Slot, Standing, Target, TransactionId};
 
 use super::anchor::Anchor;
@@ -32,6 +32,7 @@ const NEVER: LedgerTime = LedgerTime::new(u64::MAX);
 
 /// Watches channels and says how they stand.
 pub(super) struct Watcher {
+    ledger: LedgerId,
     env: Env,
     channel_type: Script,
     depth: Depth,
@@ -48,6 +49,7 @@ pub(super) struct Watcher {
 impl Watcher {
     pub(super) fn new(deployment: &Deployment, depth: Depth) -> Self {
         Self {
+            ledger: deployment.coin().ledger(),
             env: deployment.env(),
             channel_type: deployment.channel_type_script(),
             depth,
@@ -61,10 +63,9 @@ impl Watcher {
 
     pub(super) fn watch(&mut self, target: &Target) -> Result<(), LedgerError> {
         let anchor = Anchor::of(target)?;
-        let creation = Creation {
-            transaction: (*target.transaction.as_bytes()).into(),
-            inputs: anchor.inputs,
-        };
+        let transaction = target.transaction.ok_or(LedgerError::Malformed("transaction"))?;
+        let creation =
+            Creation { transaction: (*transaction.as_bytes()).into(), inputs: anchor.inputs };
         let (id, depth) = (target.id, self.depth);
         self.waiting.insert(id, Watch { id, depth, creation: Some(creation) });
         self.untold.insert(id);
@@ -223,6 +224,7 @@ impl Watcher {
     fn sighting(&self, id: &ChannelId) -> Sighting {
         let last = self.changes.get(id).and_then(|changes| changes.last());
         Sighting {
+            ledger: self.ledger,
             channel: *id,
             standing: last.map_or(Standing::Absent, standing),
             confirmed: last.is_some_and(|change| matches!(change.status, Status::Settled { .. })),
@@ -252,6 +254,7 @@ fn standing(change: &Change) -> Standing {
                 delegate: slot.kind == SlotKind::Delegate,
             },
             until: deadline_ms.map_or(NEVER, |until| LedgerTime::new(until.div_ceil(1_000))),
+            proof: None,
         },
         Cause::ClosedFinal { state, unpaid: 0, .. } => Standing::Closed { state: state.clone() },
         Cause::Concluded { state, unpaid, .. }

@@ -1,11 +1,11 @@
-//! Carrying out what machines decided: messages, orders to the ledger, and events for the user.
+//! Carrying out what machines decided: messages, orders to ledgers, and events for the user.
 //!
 //! Nothing here is done before the records that it follows from are durable; see [`House`].
 
 use perun_channel::State;
 use perun_protocol::{
     Assembly, Body, Changes, Command, DeclineReason, Effect, Event, Input, LedgerBytes, Message,
-    OpeningId, Plan, Reply, Target, Terms, Time, Witness,
+    Misuse, OpeningId, PerLedger, Plan, Reply, Target, Terms, Time, Transaction, Witness,
 };
 
 use super::House;
@@ -33,38 +33,45 @@ impl House {
     fn order(&mut self, now: Time, opening: OpeningId, effect: Effect) -> Result<(), LedgerError> {
         let key = &self.key;
         let sign = |digest: &[u8; 32]| key.sign(digest);
-        let ledger = &mut self.ledger;
+        let ledgers = &mut self.ledgers;
         match effect {
             Effect::Assemble(plan) => self.assemble(now, opening, &plan),
-            Effect::SendWitness { assembly } => {
-                let witness = ledger.witness(&assembly, &sign)?;
+            Effect::SendWitness { transaction } => {
+                let witness = ledgers.joint(transaction.ledger)?.witness(&transaction, &sign)?;
                 self.send(opening, &Message { opening, body: Body::Release { witness } });
                 Ok(())
             }
-            Effect::CheckWitness { assembly, witness } => {
-                self.check_witness(now, opening, &assembly, &witness)
+            Effect::CheckWitness { transaction, witness } => {
+                self.check_witness(now, opening, &transaction, &witness)
             }
-            Effect::SubmitAssembly { assembly, witness } => {
-                ledger.submit_assembly(&assembly, &witness, &sign)
+            Effect::SubmitAssembly { transaction, witness } => {
+                let ledger = ledgers.joint(transaction.ledger)?;
+                ledger.submit_assembly(&transaction, &witness, &sign)
             }
-            Effect::ReleaseFunds { contribution } => ledger.release_funds(&contribution),
-            Effect::AbortOpen { assembly } => ledger.abort_open(&assembly),
+            Effect::Deposit { target, initial, contribution } => {
+                let ledger = ledgers.deposit(target.ledger)?;
+                ledger.deposit(&target, &initial, &contribution, &sign)
+            }
+            Effect::ReleaseFunds { ledger, contribution } => ledgers.release(ledger, &contribution),
+            Effect::AbortOpen { transaction } => {
+                ledgers.joint(transaction.ledger)?.abort_open(&transaction)
+            }
             Effect::Watch(target) => {
-                let watched = ledger.watch(&target);
-                self.watched.insert(target.id, (opening, target));
+                let watched = ledgers.get(target.ledger).and_then(|ledger| ledger.watch(&target));
+                self.watched.insert((target.ledger, target.id), (opening, target));
                 watched
             }
             Effect::SubmitClose { target, agreed, attempt } => {
-                ledger.close(&target, &agreed, attempt, &sign)
+                ledgers.get(target.ledger)?.close(&target, &agreed, attempt, &sign)
             }
             Effect::Register { target, agreed, slot, attempt } => {
-                ledger.register(&target, &agreed, slot, attempt, &sign)
+                ledgers.get(target.ledger)?.register(&target, &agreed, slot, attempt, &sign)
             }
             Effect::Conclude { target, state, attempt } => {
-                ledger.conclude(&target, &state, attempt)
+                ledgers.get(target.ledger)?.conclude(&target, &state, attempt)
             }
             Effect::Withdraw { target, state, rows, attempt } => {
-                ledger.withdraw(&target, &state, rows, attempt)
+                ledgers.get(target.ledger)?.withdraw(&target, &state, rows, attempt)
             }
             Effect::Send(_) | Effect::Notify(_) => Ok(()),
         }
@@ -73,7 +80,9 @@ impl House {
     fn assemble(&mut self, now: Time, opening: OpeningId, plan: &Plan) -> Result<(), LedgerError> {
         let ended = self.resizable(opening).ok().filter(|_| plan.predecessor.is_some());
         let ended = ended.map(|(_, state)| state);
-        let (reply, done) = match self.ledger.assemble(plan, ended) {
+        let built = self.ledgers.assemble(plan, ended);
+        let built = built.and_then(|assembly| self.unused(opening, assembly));
+        let (reply, done) = match built {
             Ok(assembly) => (Reply::Assembled(assembly), Ok(())),
             Err(error) => (Reply::AssemblyFailed, Err(error)),
         };
@@ -81,21 +90,36 @@ impl House {
         done
     }
 
+    /// Refuses a channel with the name of another one that this house has: states that were signed
+    /// in the one would count in the other.
+    fn unused(&self, opening: OpeningId, assembly: Assembly) -> Result<Assembly, LedgerError> {
+        let id = assembly.params.id();
+        let seats = self.seats.iter().filter(|(other, _)| **other != opening);
+        match seats.map(|(_, seat)| seat.machine.id()).any(|other| other == Some(id)) {
+            true => Err(LedgerError::Refused(format!(
+                "the channel would have the id {id} of another one of this node; nothing was signed. \
+                 The peer's program is broken, or it cheats"
+            ))),
+            false => Ok(assembly),
+        }
+    }
+
     fn check_witness(
         &mut self,
         now: Time,
         opening: OpeningId,
-        assembly: &Assembly,
+        transaction: &Transaction,
         witness: &Witness,
     ) -> Result<(), LedgerError> {
         let key = &self.key;
         let sign = |digest: &[u8; 32]| key.sign(digest);
-        let checked = self.ledger.check_witness(assembly, witness, &sign);
+        let ledger = self.ledgers.joint(transaction.ledger);
+        let checked = ledger.and_then(|it| it.check_witness(transaction, witness, &sign));
         let reply = match checked {
-            Ok(()) => Reply::WitnessGood(assembly.transaction),
+            Ok(()) => Reply::WitnessGood(transaction.id),
             // A ledger that cannot be asked is not the peer's fault: it is asked again.
             Err(LedgerError::Unavailable(_)) => return checked,
-            Err(_) => Reply::WitnessBad(assembly.transaction),
+            Err(_) => Reply::WitnessBad(transaction.id),
         };
         let _ = self.feed(now, opening, Input::Backend(reply));
         checked
@@ -109,13 +133,17 @@ impl House {
             Event::ResizeRequested { changes, .. } => Some(self.answer_resize(opening, changes)),
             _ => None,
         };
+        let ledgers = match &event {
+            Event::ProposalReceived { terms, .. } => terms.outcome.ledgers(),
+            _ => self.resizable(opening).map_or_else(|_| vec![], |(it, _)| vec![it.ledger]),
+        };
         self.tell(opening, UserEvent::Channel(Box::new(event)));
         let Some((command, refusal)) = answer else { return };
-        let promised = contribution_of(&command).cloned();
+        let promised = contributions_of(&command);
         let answered = self.feed(now, opening, Input::Command(command));
         // What the machine does not take must not keep money set aside, nor the peer waiting.
-        if let (Err(_), Some(contribution)) = (answered, promised) {
-            if let Err(error) = self.ledger.release_funds(&contribution) {
+        if let (Err(_), Some(contributions)) = (answered, promised) {
+            if let Err(error) = self.ledgers.release_all(&ledgers, &contributions) {
                 self.tell(opening, UserEvent::LedgerTrouble(error.to_string()));
             }
             let _ = self.feed(now, opening, Input::Command(refusal));
@@ -125,8 +153,8 @@ impl House {
     /// The answer to a proposal, and the refusal if the machine does not take it.
     fn answer_proposal(&mut self, opening: OpeningId, terms: &Terms) -> (Command, Command) {
         let refusal = Command::Decline { reason: DeclineReason::Terms {} };
-        let answer = match self.ledger.answer(self.key.address(), terms) {
-            Ok((participant, contribution)) => Command::Accept { participant, contribution },
+        let answer = match self.ledgers.answer(self.key.address(), terms) {
+            Ok((participant, contributions)) => Command::Accept { participant, contributions },
             Err(error) => {
                 self.tell(opening, UserEvent::LedgerTrouble(error.to_string()));
                 refusal.clone()
@@ -137,9 +165,9 @@ impl House {
 
     /// The answer to a resize, and the refusal if the machine does not take it.
     fn answer_resize(&mut self, opening: OpeningId, changes: &Changes) -> (Command, Command) {
-        let answer = self
-            .resizable(opening)
-            .and_then(|(target, state)| Ok(self.ledger.resize_answer(&target, &state, changes)?));
+        let answer = self.resizable(opening).and_then(|(target, state)| {
+            Ok(self.ledgers.joint(target.ledger)?.resize_answer(&target, &state, changes)?)
+        });
         let answer = match answer {
             Ok(contribution) => Command::AcceptResize { contribution },
             Err(error) => {
@@ -150,23 +178,25 @@ impl House {
         (answer, Command::DeclineResize)
     }
 
-    /// The channel of a machine, for its ledger, and its newest complete state.
+    /// The channel of a machine, for its only ledger, and its newest complete state.
     pub(super) fn resizable(&self, opening: OpeningId) -> Result<(Target, State), NodeError> {
         let machine = self.seats.get(&opening).map(|seat| &seat.machine);
-        let found = machine.and_then(|machine| {
-            let (_, target) = self.watched.get(&machine.id()?)?;
-            Some((target.clone(), machine.agreed()?.state.clone()))
-        });
-        found.ok_or(NodeError::UnknownChannel(opening))
+        let found = machine.and_then(|machine| Some((machine.id()?, machine.agreed()?)));
+        let (id, agreed) = found.ok_or(NodeError::UnknownChannel(opening))?;
+        let [ledger] = agreed.state.outcome().ledgers()[..] else {
+            return Err(NodeError::Declined(Misuse::Ledgers.into()));
+        };
+        let watched = self.watched.get(&(ledger, id)).map(|(_, target)| target.clone());
+        let target = watched.ok_or(NodeError::UnknownChannel(opening))?;
+        Ok((target, agreed.state.clone()))
     }
 }
 
 /// What a command promises of our money.
-const fn contribution_of(command: &Command) -> Option<&LedgerBytes> {
+fn contributions_of(command: &Command) -> Option<PerLedger<LedgerBytes>> {
     match command {
-        Command::Accept { contribution, .. } | Command::AcceptResize { contribution } => {
-            Some(contribution)
-        }
+        Command::Accept { contributions, .. } => Some(contributions.clone()),
+        Command::AcceptResize { contribution } => Some(PerLedger::one(contribution.clone())),
         _ => None,
     }
 }

@@ -170,9 +170,9 @@ impl House {
         self.ended.retain(|ended| *ended != opening);
         self.round.end(opening);
         let sightings = &mut self.sightings;
-        self.watched.retain(|id, (watched, _)| {
+        self.watched.retain(|place, (watched, _)| {
             if *watched == opening {
-                sightings.remove(id);
+                sightings.remove(place);
             }
             *watched != opening
         });

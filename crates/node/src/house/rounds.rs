@@ -158,8 +158,9 @@ impl House {
         sightings: Vec<Sighting>,
     ) -> Result<(), NodeError> {
         for sighting in sightings {
-            self.sightings.insert(sighting.channel, sighting.clone());
-            if let Some((opening, _)) = self.watched.get(&sighting.channel) {
+            let place = (sighting.ledger, sighting.channel);
+            self.sightings.insert(place, sighting.clone());
+            if let Some((opening, _)) = self.watched.get(&place) {
                 let _ = self.feed(now, *opening, Input::Ledger(sighting));
             }
             self.bound_round(now)?;

@@ -9,7 +9,7 @@ use perun_backend_ckb::follow::Depth;
 use perun_backend_ckb::rpc::{Rpc, RpcError};
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey, Wallet};
 use perun_embedded_ckb::Chain;
-use perun_node::{CkbLedger, CkbOptions};
+use perun_node::{AnyLedger, CkbLedger, CkbOptions};
 
 use crate::common::{CELLS, Party, World, secret};
 
@@ -30,7 +30,7 @@ impl Keeper {
         let options = CkbOptions::confirmed_by(Depth::new(1).unwrap());
         let deployment = world.deployment.clone();
         let ledger = CkbLedger::new(node.clone(), deployment, Arc::new(wallet), options).unwrap();
-        party.node = Some(party.try_start(world, Box::new(ledger)).unwrap());
+        party.node = Some(party.try_start(world, AnyLedger::joint(ledger)).unwrap());
         node
     }
 

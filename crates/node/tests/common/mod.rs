@@ -23,8 +23,8 @@ use perun_channel::{Allocation, Amount};
 use perun_embedded_ckb::testkit::{Key, Payment, plain};
 use perun_embedded_ckb::{Chain, Commit, Genesis, Options};
 use perun_node::{
-    CkbLedger, CkbOptions, Ledger, Node, NodeError, NodeOptions, OpenRequest, SessionKey, Status,
-    UserEvent, entropy,
+    AnyLedger, CkbLedger, CkbOptions, Node, NodeError, NodeOptions, OpenRequest, SessionKey,
+    Status, UserEvent, entropy,
 };
 use perun_protocol::{Config, Event, Memo, OpeningId, PaymentId, PhaseName, Time};
 use perun_store::Durability;
@@ -181,11 +181,15 @@ impl Party {
 
     /// Starts the node on the folder, with the usual ledger.
     pub fn start(&mut self, world: &World) {
-        let ledger = Box::new(self.ledger(world));
+        let ledger = AnyLedger::joint(self.ledger(world));
         self.node = Some(self.try_start(world, ledger).unwrap());
     }
 
-    pub fn try_start(&self, world: &World, ledger: Box<dyn Ledger>) -> Result<Node, NodeError> {
+    pub fn try_start(&self, world: &World, ledger: AnyLedger) -> Result<Node, NodeError> {
+        self.try_start_on(world, vec![ledger])
+    }
+
+    pub fn try_start_on(&self, world: &World, ledgers: Vec<AnyLedger>) -> Result<Node, NodeError> {
         let clock = world.clock.clone();
         let options = NodeOptions {
             journal: self.folder.join("journal"),
@@ -198,7 +202,7 @@ impl Party {
             poll: None,
             clock: Box::new(move || Time::new(clock.load(Ordering::SeqCst))),
         };
-        Node::start(options, ledger)
+        Node::start(options, ledgers)
     }
 
     pub fn node(&self) -> &Node {
@@ -425,7 +429,7 @@ impl Pair {
 
     /// What each side lent the channel's cells.
     pub fn reserves(&self, opening: OpeningId) -> [u64; 2] {
-        let target = self.alice.status(opening).target.expect("an open channel");
+        let target = self.alice.status(opening).targets.pop().expect("an open channel");
         let mut reserves = [0; 2];
         for (reserve, participant) in reserves.iter_mut().zip(target.params.participants()) {
             *reserve = CkbParticipant::from_foreign(participant.foreign()).unwrap().reserve;

@@ -2,10 +2,13 @@
 //! there, or says what is not true.
 #![allow(dead_code, reason = "each story uses its part")]
 
-use perun_channel::{Address, Participant, State};
-use perun_node::{CkbLedger, Ledger, LedgerError, OpenRequest, Signer};
+use perun_channel::{Address, LedgerId, Participant, State};
+use perun_node::{
+    AnyLedger, CkbLedger, JointAssembly, JointLedger, JointOffer, Ledger, LedgerError, OpenRequest,
+    Signer,
+};
 use perun_protocol::{
-    Agreed, Assembly, Changes, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms,
+    Agreed, Changes, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms, Transaction,
     Witness,
 };
 
@@ -29,8 +32,8 @@ pub(crate) struct Mute {
 }
 
 impl Mute {
-    pub(crate) fn of(party: &Party, world: &World, at: Step) -> Box<dyn Ledger> {
-        Box::new(Self { inner: party.ledger(world), at })
+    pub(crate) fn of(party: &Party, world: &World, at: Step) -> AnyLedger {
+        AnyLedger::joint(Self { inner: party.ledger(world), at })
     }
 
     fn check(&self, step: Step) -> Result<(), LedgerError> {
@@ -52,11 +55,11 @@ impl Pair {
     }
 }
 
-impl Ledger for Mute {
-    fn witness(&mut self, assembly: &Assembly, sign: Signer<'_>) -> Result<Witness, LedgerError> {
+impl JointLedger for Mute {
+    fn witness(&mut self, joint: &Transaction, sign: Signer<'_>) -> Result<Witness, LedgerError> {
         self.check(Step::Witness)?;
-        let mut witness = self.inner.witness(assembly, sign)?;
-        if self.at == Step::Forge && assembly.consent.is_some() {
+        let mut witness = self.inner.witness(joint, sign)?;
+        if self.at == Step::Forge && joint.consent.is_some() {
             let mut locks = witness.locks.as_bytes().to_vec();
             *locks.last_mut().unwrap() ^= 1;
             witness.locks = LedgerBytes::new(locks).unwrap();
@@ -65,18 +68,18 @@ impl Ledger for Mute {
     }
     fn submit_assembly(
         &mut self,
-        assembly: &Assembly,
+        joint: &Transaction,
         theirs: &Witness,
         sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
         self.check(Step::Submit)?;
-        self.inner.submit_assembly(assembly, theirs, sign)
+        self.inner.submit_assembly(joint, theirs, sign)
     }
     fn offer(
         &mut self,
         session: Address,
         request: &OpenRequest,
-    ) -> Result<(Terms, LedgerBytes), LedgerError> {
+    ) -> Result<JointOffer, LedgerError> {
         self.inner.offer(session, request)
     }
     fn answer(
@@ -102,22 +105,32 @@ impl Ledger for Mute {
     ) -> Result<LedgerBytes, LedgerError> {
         self.inner.resize_answer(target, state, changes)
     }
-    fn assemble(&mut self, plan: &Plan, ended: Option<State>) -> Result<Assembly, LedgerError> {
+    fn assemble(
+        &mut self,
+        plan: &Plan,
+        ended: Option<State>,
+    ) -> Result<JointAssembly, LedgerError> {
         self.inner.assemble(plan, ended)
     }
     fn check_witness(
         &mut self,
-        assembly: &Assembly,
+        joint: &Transaction,
         witness: &Witness,
         sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
-        self.inner.check_witness(assembly, witness, sign)
+        self.inner.check_witness(joint, witness, sign)
+    }
+    fn abort_open(&mut self, joint: &Transaction) -> Result<(), LedgerError> {
+        self.inner.abort_open(joint)
+    }
+}
+
+impl Ledger for Mute {
+    fn id(&self) -> LedgerId {
+        self.inner.id()
     }
     fn release_funds(&mut self, contribution: &LedgerBytes) -> Result<(), LedgerError> {
         self.inner.release_funds(contribution)
-    }
-    fn abort_open(&mut self, assembly: &Assembly) -> Result<(), LedgerError> {
-        self.inner.abort_open(assembly)
     }
     fn watch(&mut self, target: &Target) -> Result<(), LedgerError> {
         self.inner.watch(target)

@@ -2,10 +2,11 @@
 
 mod scene;
 
-use perun_channel::codec::Encode;
+use perun_channel::codec::{Decode, Encode};
 use perun_node::{House, LedgerError, NodeError, NodeEvent, UserEvent};
 use perun_protocol::{
-    Body, Command, DeclineReason, Event, Memo, Message, PhaseName, Record, Standing, Time,
+    Body, Command, DeclineReason, Event, Funding, LedgerTerms, Memo, Message, PerLedger, PhaseName,
+    Record, Standing, Terms, Time,
 };
 use perun_store::{Batch, StreamId};
 use scene::{Scene, name, peer, proposal, receipt};
@@ -199,6 +200,50 @@ fn a_place_is_free_only_when_everybody_was_told() {
     assert_eq!(phase(&house, PER_PEER), Some(PhaseName::Deciding));
 }
 
+/// Nobody would put anything in on a ledger that we do not have, and a ledger that is funded in
+/// another way than the terms say would be opened by the wrong rules.
+#[test]
+fn terms_of_ledgers_that_we_do_not_have_so_are_declined() {
+    let mut scene = Scene::default();
+    scene.answers = true;
+    let (mut house, heard) = scene.house().unwrap();
+    let (now, receipt) = (Time::new(1_000), receipt());
+    let spoils: [fn(&mut Terms); 2] = [
+        |terms| {
+            let assets = vec![perun_channel::Asset::ckb(2)];
+            let balances = terms.outcome.balances().to_vec();
+            terms.outcome = perun_channel::Allocation::new(assets, balances, vec![]).unwrap();
+            let ledger = terms.outcome.ledgers()[0];
+            let theirs = terms.ledgers.get(0).unwrap().clone();
+            terms.ledgers = PerLedger::one(LedgerTerms { ledger, ..theirs });
+        },
+        |terms| {
+            let theirs = terms.ledgers.get(0).unwrap().clone();
+            let funding = Funding::Deposit {};
+            terms.ledgers = PerLedger::one(LedgerTerms { funding, ..theirs });
+        },
+    ];
+    for (number, spoil) in (1..).zip(spoils) {
+        let mut message = Message::from_bytes(&proposal(number, 0, 0)).unwrap();
+        let Body::Propose { terms, .. } = &mut message.body else { panic!("a proposal") };
+        spoil(terms);
+        house.message(now, peer(number), receipt, &message.to_bytes());
+        house.finish_round(now).unwrap();
+    }
+    assert_eq!(scene.reasons(), [DeclineReason::Terms {}, DeclineReason::Terms {}]);
+    let said: Vec<_> = heard.try_iter().filter_map(trouble).collect();
+    let [unknown, other] = &said[..] else { panic!("{said:?}") };
+    assert!(unknown.contains("not among this node's ledgers"), "{unknown}");
+    assert!(other.contains("in another way"), "{other}");
+}
+
+fn trouble(event: NodeEvent) -> Option<String> {
+    match event.event {
+        UserEvent::LedgerTrouble(text) => Some(text),
+        _ => None,
+    }
+}
+
 /// A node that is away is said to be so once. That the chain is another one than before is always
 /// said.
 #[test]
@@ -212,13 +257,9 @@ fn another_chain_is_always_said() {
     let troubles = [away(), away(), LedgerError::OtherChain, away()];
     scene.troubles.lock().unwrap().extend(troubles);
     for _ in 0..5 {
-        house.sync_ledger(now).unwrap();
+        house.sync_ledgers(now).unwrap();
     }
-    let said = |event: NodeEvent| match event.event {
-        UserEvent::LedgerTrouble(text) => Some(text),
-        _ => None,
-    };
-    let said: Vec<_> = heard.try_iter().filter_map(said).collect();
+    let said: Vec<_> = heard.try_iter().filter_map(trouble).collect();
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[1].contains("another chain than before"), "{said:?}");
 }

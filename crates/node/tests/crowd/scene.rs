@@ -5,16 +5,23 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 
 use perun_channel::codec::{Decode, Encode};
-use perun_channel::{Address, Allocation, Amount, Asset, Params, Participant, State};
+use perun_channel::{
+    Address, Allocation, Amount, Asset, BackendId, LedgerId, Params, Participant, State,
+};
 use perun_node::{
-    House, Ledger, LedgerError, NodeError, NodeEvent, OpenRequest, Post, SessionKey, Signer,
+    AnyLedger, House, JointAssembly, JointLedger, JointOffer, Ledger, LedgerError, NodeError,
+    NodeEvent, OpenRequest, Post, SessionKey, Signer,
 };
 use perun_protocol::{
-    Agreed, Assembly, Body, Changes, Config, DeclineReason, LedgerBytes, LedgerTime, Message,
-    OpeningId, Plan, Record, Sighting, Slot, Standing, Target, Terms, Time, TransactionId, Witness,
+    Agreed, Assembly, Body, Changes, Config, DeclineReason, Funding, LedgerBytes, LedgerTerms,
+    LedgerTime, Message, OpeningId, PerLedger, Place, Plan, Record, Sighting, Slot, Standing,
+    Target, Terms, Time, Transaction, TransactionId, Witness,
 };
 use perun_store::{Batch, Durability, MemoryDisk, OpenMode, Opened, StreamId};
 use perun_wire::{Event, Expect, Handshake, Identity, Incarnation, PeerId, Receipt, Session};
+
+/// The ledger of the house.
+const LEDGER: LedgerId = LedgerId::new(BackendId::CKB, 1);
 
 /// What the house has sent, by peer.
 type Letters = Arc<Mutex<Vec<(PeerId, Message)>>>;
@@ -54,20 +61,14 @@ fn no<T>() -> Result<T, LedgerError> {
     Err(LedgerError::Unavailable("nothing".into()))
 }
 
-impl Ledger for Nothing {
-    fn offer(
-        &mut self,
-        session: Address,
-        request: &OpenRequest,
-    ) -> Result<(Terms, LedgerBytes), LedgerError> {
+impl JointLedger for Nothing {
+    fn offer(&mut self, session: Address, _: &OpenRequest) -> Result<JointOffer, LedgerError> {
         let Some(length) = self.offers else { return no() };
-        let terms = Terms {
-            challenge_secs: request.challenge_secs,
-            outcome: request.outcome.clone(),
-            proposer: Participant::new(session, Vec::new()).unwrap(),
+        Ok(JointOffer {
+            participant: Participant::new(session, Vec::new()).unwrap(),
             chain: LedgerBytes::default(),
-        };
-        Ok((terms, LedgerBytes::new(vec![0; length]).unwrap()))
+            contribution: LedgerBytes::new(vec![0; length]).unwrap(),
+        })
     }
     fn answer(&mut self, _: Address, _: &Terms) -> Result<(Participant, LedgerBytes), LedgerError> {
         no()
@@ -88,15 +89,15 @@ impl Ledger for Nothing {
     ) -> Result<LedgerBytes, LedgerError> {
         no()
     }
-    fn assemble(&mut self, _: &Plan, _: Option<State>) -> Result<Assembly, LedgerError> {
+    fn assemble(&mut self, _: &Plan, _: Option<State>) -> Result<JointAssembly, LedgerError> {
         no()
     }
-    fn witness(&mut self, _: &Assembly, _: Signer<'_>) -> Result<Witness, LedgerError> {
+    fn witness(&mut self, _: &Transaction, _: Signer<'_>) -> Result<Witness, LedgerError> {
         no()
     }
     fn check_witness(
         &mut self,
-        _: &Assembly,
+        _: &Transaction,
         _: &Witness,
         _: Signer<'_>,
     ) -> Result<(), LedgerError> {
@@ -104,18 +105,24 @@ impl Ledger for Nothing {
     }
     fn submit_assembly(
         &mut self,
-        _: &Assembly,
+        _: &Transaction,
         _: &Witness,
         _: Signer<'_>,
     ) -> Result<(), LedgerError> {
         no()
     }
+    fn abort_open(&mut self, _: &Transaction) -> Result<(), LedgerError> {
+        no()
+    }
+}
+
+impl Ledger for Nothing {
+    fn id(&self) -> LedgerId {
+        LEDGER
+    }
     fn release_funds(&mut self, _: &LedgerBytes) -> Result<(), LedgerError> {
         *self.released.lock().unwrap() += 1;
         Ok(())
-    }
-    fn abort_open(&mut self, _: &Assembly) -> Result<(), LedgerError> {
-        no()
     }
     fn watch(&mut self, _: &Target) -> Result<(), LedgerError> {
         Ok(())
@@ -224,12 +231,12 @@ impl Scene {
             self.answers,
             SessionKey::from_secret([9; 32]).unwrap(),
             self.opened(),
-            Box::new(Nothing {
+            vec![AnyLedger::joint(Nothing {
                 offers: self.offers,
                 released: self.released.clone(),
                 troubles: self.troubles.clone(),
                 sightings: self.sightings.clone(),
-            }),
+            })],
             Box::new(Letterbox { letters: self.letters.clone(), kept: self.kept.clone() }),
             events,
         )?;
@@ -240,24 +247,31 @@ impl Scene {
     /// before it was started again. Returns the first state of the channel to be.
     pub(crate) fn release(&self, number: u32, peer: PeerId) -> State {
         let message = Message::from_bytes(&proposal(number, 0, 0)).unwrap();
-        let Body::Propose { terms, contribution } = message.body else { panic!("no proposal") };
+        let Body::Propose { terms, contributions } = message.body else { panic!("no proposal") };
         let ours = SessionKey::from_secret([9; 32]).unwrap().address();
         let participant = Participant::new(ours, Vec::new()).unwrap();
         let people = vec![terms.proposer.clone(), participant.clone()];
         let params = Params::new(terms.challenge_secs, *name(number).as_bytes(), people).unwrap();
         let initial = State::initial(params.id(), terms.outcome.clone());
-        let assembly = Assembly {
-            params,
-            setup: LedgerBytes::default(),
-            initial: initial.clone(),
-            transaction: TransactionId::new([3; 32]),
+        let joint = Transaction {
+            ledger: LEDGER,
+            channel: params.id(),
+            id: TransactionId::new([3; 32]),
             abort: LedgerBytes::default(),
             consent: None,
         };
-        let (deadline, part) = (Time::new(2_000), contribution.clone());
+        let place =
+            Place { ledger: LEDGER, funding: Funding::Joint {}, setup: LedgerBytes::default() };
+        let assembly = Assembly {
+            params,
+            initial: initial.clone(),
+            places: PerLedger::one(place),
+            joint: Some(joint),
+        };
+        let (deadline, parts) = (Time::new(2_000), contributions.clone());
         let records = [
-            Record::ProposalReceived { terms, contribution, deadline },
-            Record::Accepted { participant, contribution: part, deadline },
+            Record::ProposalReceived { terms, contributions, deadline },
+            Record::Accepted { participant, contributions: parts, deadline },
             Record::Assembled { assembly, deadline },
             Record::Released { deadline },
         ];
@@ -272,9 +286,10 @@ impl Scene {
 
     /// The ledger sees that a channel stands like this.
     pub(crate) fn see(&self, house: &mut House, channel: &State, standing: Standing) {
-        let sighting = Sighting { channel: *channel.id(), standing, confirmed: true };
+        let channel = *channel.id();
+        let sighting = Sighting { ledger: LEDGER, channel, standing, confirmed: true };
         self.sightings.lock().unwrap().push(sighting);
-        house.sync_ledger(Time::new(1_000)).unwrap();
+        house.sync_ledgers(Time::new(1_000)).unwrap();
     }
 
     /// Asks for a channel with somebody.
@@ -309,10 +324,14 @@ pub(crate) fn proposal(name: u32, chain: usize, contribution: usize) -> Vec<u8> 
         challenge_secs: 3_600,
         outcome: Allocation::new(vec![Asset::ckb(1)], balances, Vec::new()).unwrap(),
         proposer: Participant::new(session.address(), Vec::new()).unwrap(),
-        chain: LedgerBytes::new(vec![0; chain]).unwrap(),
+        ledgers: PerLedger::one(LedgerTerms {
+            ledger: LEDGER,
+            funding: Funding::Joint {},
+            chain: LedgerBytes::new(vec![0; chain]).unwrap(),
+        }),
     };
-    let contribution = LedgerBytes::new(vec![0; contribution]).unwrap();
-    Message { opening: self::name(name), body: Body::Propose { terms, contribution } }.to_bytes()
+    let contributions = PerLedger::one(LedgerBytes::new(vec![0; contribution]).unwrap());
+    Message { opening: self::name(name), body: Body::Propose { terms, contributions } }.to_bytes()
 }
 
 /// The name of a stranger's proposal.

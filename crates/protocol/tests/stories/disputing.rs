@@ -9,6 +9,7 @@ use perun_protocol::{
 };
 
 use crate::keys::Keys;
+use crate::ledger::JOINT;
 use crate::pair::{CHALLENGE, Pair, index};
 
 fn own_slot(place: usize) -> Slot {
@@ -177,9 +178,15 @@ fn an_old_state_that_is_still_in_the_pool_is_answered_at_once() {
     let mut pair = Pair::open(5, 5);
     pair.pay(0, 2).settle();
     let state = State::initial(pair.nodes[0].machine.id().unwrap(), pair.terms(5, 5).outcome);
-    let standing = Standing::Registered { state, by: own_slot(0), until: LedgerTime::new(1 << 40) };
+    let standing = Standing::Registered {
+        state,
+        by: own_slot(0),
+        until: LedgerTime::new(1 << 40),
+        proof: None,
+    };
     let channel = pair.nodes[1].machine.id().unwrap();
-    pair.feed(1, Input::Ledger(Sighting { channel, standing, confirmed: false })).unwrap();
+    pair.feed(1, Input::Ledger(Sighting { ledger: JOINT, channel, standing, confirmed: false }))
+        .unwrap();
     assert_eq!(registrations(&pair, 1), [(1, own_slot(1))]);
 }
 
@@ -298,7 +305,8 @@ fn an_unconfirmed_outcome_is_not_settled() {
     let channel = pair.nodes[0].machine.id().unwrap();
     let state = pair.nodes[0].machine.agreed().unwrap().state.clone();
     let standing = Standing::Closed { state };
-    pair.feed(0, Input::Ledger(Sighting { channel, standing, confirmed: false })).unwrap();
+    pair.feed(0, Input::Ledger(Sighting { ledger: JOINT, channel, standing, confirmed: false }))
+        .unwrap();
     assert_eq!(pair.phases()[0], PhaseName::Open);
 }
 
@@ -436,7 +444,8 @@ fn a_channel_that_is_spent_takes_no_more_payments() {
     // What may still be taken back is no reason to give the channel up.
     let channel = pair.nodes[0].machine.id().unwrap();
     let standing = Standing::Spent { transaction };
-    let sighting = Sighting { channel, standing: standing.clone(), confirmed: false };
+    let sighting =
+        Sighting { ledger: JOINT, channel, standing: standing.clone(), confirmed: false };
     pair.feed(0, Input::Ledger(sighting)).unwrap();
     assert_eq!(pair.phases()[0], PhaseName::Open);
     // One payment is signed already, and one waits for it.
@@ -463,7 +472,7 @@ fn a_channel_that_is_spent_before_it_was_seen_is_over() {
     let channel = *pair.ledger.channels.keys().next().unwrap();
     let standing = Standing::Spent { transaction: TransactionId::new([8; 32]) };
     for (confirmed, phase) in [(false, PhaseName::Released), (true, PhaseName::Over)] {
-        let sighting = Sighting { channel, standing: standing.clone(), confirmed };
+        let sighting = Sighting { ledger: JOINT, channel, standing: standing.clone(), confirmed };
         pair.feed(0, Input::Ledger(sighting)).unwrap();
         assert_eq!(pair.phases()[0], phase);
     }

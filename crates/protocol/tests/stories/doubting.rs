@@ -2,14 +2,17 @@
 
 use perun_channel::sig::SignatureRefusal;
 use perun_channel::{
-    Address, Allocation, Amount, ChannelId, Params, Signature, State, SubAlloc, Version,
+    Address, Allocation, Amount, BackendId, ChannelId, LedgerId, Params, Signature, State,
+    SubAlloc, Version,
 };
 use perun_protocol::{
-    Assembly, Body, Command, DeclineReason, Declined, Digest, Effect, Ending, Event, Handover,
-    Input, LedgerTime, Misuse, PhaseName, Proof, Record, Refusal, Reply, Sighting, Standing, Turn,
+    Assembly, Body, Command, DeclineReason, Declined, Digest, Effect, Ending, Event, Funding,
+    Handover, Input, LedgerTime, Misuse, PerLedger, PhaseName, Place, Proof, Record, Refusal,
+    Reply, Sighting, Standing, Transaction, Turn,
 };
 
-use crate::pair::{Pair, money};
+use crate::ledger::JOINT;
+use crate::pair::{Pair, parts};
 use crate::resizing::{deposit, resize};
 
 fn declined(refusal: Refusal) -> Result<(), Declined> {
@@ -140,7 +143,8 @@ fn what_is_not_confirmed_or_not_ours_opens_and_ends_nothing() {
         (other, Standing::Impossible, true),
         (other, Standing::Open, true),
     ] {
-        pair.feed(0, Input::Ledger(Sighting { channel, standing, confirmed })).unwrap();
+        pair.feed(0, Input::Ledger(Sighting { ledger: JOINT, channel, standing, confirmed }))
+            .unwrap();
         assert_eq!(pair.phases()[0], PhaseName::Released);
     }
 }
@@ -153,7 +157,11 @@ fn an_unconfirmed_resize_changes_nothing() {
     pair.user(0, resize(deposit(1), deposit(1))).settle();
     let channel = *pair.ledger.channels.keys().find(|id| **id != old).unwrap();
     for standing in [Standing::Open, Standing::Impossible] {
-        pair.feed(0, Input::Ledger(Sighting { channel, standing, confirmed: false })).unwrap();
+        pair.feed(
+            0,
+            Input::Ledger(Sighting { ledger: JOINT, channel, standing, confirmed: false }),
+        )
+        .unwrap();
         assert_eq!(pair.phases()[0], PhaseName::ResizeReleased);
     }
 }
@@ -171,7 +179,7 @@ fn terms_are_for_two_and_lock_nothing() {
         Allocation::new(assets, rows, vec![locked]).unwrap(),
     ] {
         let terms = perun_protocol::Terms { outcome, ..good.clone() };
-        let propose = Command::Propose { terms, contribution: money(0) };
+        let propose = Command::Propose { terms, contributions: parts(0) };
         let misuse = pair.feed(0, Input::Command(propose));
         assert_eq!(misuse, Err(Declined::Misuse(Misuse::Terms)));
     }
@@ -182,9 +190,17 @@ fn an_assembly_must_be_the_agreed_one_in_every_part() {
     type Spoil = fn(&Pair, &mut Assembly);
     fn with(assembly: &mut Assembly, params: Params) {
         assembly.initial = State::initial(params.id(), assembly.initial.outcome().clone());
+        assembly.joint.as_mut().unwrap().channel = params.id();
         assembly.params = params;
     }
-    let spoils: [Spoil; 6] = [
+    fn joint(assembly: &mut Assembly) -> &mut Transaction {
+        assembly.joint.as_mut().unwrap()
+    }
+    fn place(assembly: &Assembly) -> Place {
+        assembly.places.get(0).unwrap().clone()
+    }
+    const OTHER: LedgerId = LedgerId::new(BackendId::CKB, 2);
+    let spoils: [Spoil; 12] = [
         |pair, assembly| {
             let peers = assembly.params.participants().to_vec();
             with(
@@ -216,7 +232,16 @@ fn an_assembly_must_be_the_agreed_one_in_every_part() {
             let app = Address::ZERO;
             with(assembly, Params::with_kind(secs, [1; 32], peers, app, false, false).unwrap());
         },
-        |_, assembly| assembly.consent = Some(Digest::new([1; 32])),
+        |_, assembly| joint(assembly).consent = Some(Digest::new([1; 32])),
+        |_, assembly| joint(assembly).ledger = OTHER,
+        |_, assembly| joint(assembly).channel = ChannelId::new([1; 32]),
+        |_, assembly| assembly.joint = None,
+        |_, assembly| assembly.places = PerLedger::default(),
+        |_, assembly| assembly.places = PerLedger::one(Place { ledger: OTHER, ..place(assembly) }),
+        |_, assembly| {
+            let funding = Funding::Deposit {};
+            assembly.places = PerLedger::one(Place { funding, ..place(assembly) });
+        },
     ];
     for spoil in spoils {
         let mut pair = Pair::new();
@@ -246,9 +271,10 @@ fn nothing_is_concluded_before_the_challenge_is_over() {
     let mut pair = Pair::open(5, 5);
     pair.user(0, Command::Dispute).settle();
     let early = LedgerTime::new(pair.ledger.now.get() + crate::pair::CHALLENGE - 1);
-    pair.feed(0, Input::LedgerClock(early)).unwrap();
+    pair.feed(0, Input::LedgerClock { ledger: JOINT, now: early }).unwrap();
     assert_eq!(pair.phases()[0], PhaseName::Registered);
-    pair.feed(0, Input::LedgerClock(LedgerTime::new(early.get() + 1))).unwrap();
+    let now = LedgerTime::new(early.get() + 1);
+    pair.feed(0, Input::LedgerClock { ledger: JOINT, now }).unwrap();
     assert_eq!(pair.phases()[0], PhaseName::Concluding);
 }
 

@@ -30,9 +30,9 @@ fn another_format_is_not_guessed_at() {
     let body = Body::Decline { reason: DeclineReason::User {} };
     let opening = perun_protocol::OpeningId::new([1; 32]);
     let mut bytes = Message { opening, body }.to_bytes();
-    bytes[0] = 2;
+    bytes[0] = 1;
     assert_eq!(Message::from_bytes(&bytes), Err(DecodeError::UnknownTag));
-    assert_eq!(Record::from_bytes(&[2, 9]), Err(DecodeError::UnknownTag));
+    assert_eq!(Record::from_bytes(&[1, 9]), Err(DecodeError::UnknownTag));
 }
 
 #[test]

@@ -4,13 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use perun_channel::hash::keccak256;
-use perun_channel::{Amount, ChannelId, Params, State};
+use perun_channel::{Amount, BackendId, ChannelId, LedgerId, Params, State};
 use perun_protocol::{
-    Agreed, Assembly, Digest, Effect, LedgerBytes, LedgerTime, Plan, Reply, Sighting, Slot,
-    Standing, TransactionId,
+    Agreed, Assembly, Digest, Effect, Funding, LedgerBytes, LedgerTime, PerLedger, Place, Plan,
+    Reply, Sighting, Slot, Standing, Transaction, TransactionId,
 };
 
 use crate::pair::CHALLENGE;
+
+/// The ledger that takes one transaction of both sides.
+pub(crate) const JOINT: LedgerId = LedgerId::new(BackendId::CKB, 1);
 
 pub(crate) struct Ledger {
     pub(crate) now: LedgerTime,
@@ -30,7 +33,7 @@ pub(crate) struct Ledger {
 pub(crate) struct Entry {
     pub(crate) standing: Standing,
     predecessor: Option<ChannelId>,
-    initial: State,
+    pub(crate) initial: State,
     used: Vec<Slot>,
 }
 
@@ -55,6 +58,7 @@ impl Ledger {
         }
         let [zero, one] = &plan.contributions;
         let before = plan.predecessor.clone().unwrap_or_default();
+        let [zero, one] = [zero.get(0).unwrap(), one.get(0).unwrap()];
         let parts = [zero.as_bytes(), one.as_bytes(), before.as_bytes()];
         let transaction = keccak256(&parts);
         let nonce = keccak256(&[&transaction]);
@@ -74,11 +78,19 @@ impl Ledger {
         });
         Reply::Assembled(Assembly {
             params,
-            setup: LedgerBytes::new(id.as_bytes().to_vec()).unwrap(),
             initial,
-            transaction: TransactionId::new(transaction),
-            abort: LedgerBytes::default(),
-            consent: predecessor.map(|_| Digest::new(keccak256(&[b"consent", &transaction]))),
+            places: PerLedger::one(Place {
+                ledger: JOINT,
+                funding: Funding::Joint {},
+                setup: LedgerBytes::new(id.as_bytes().to_vec()).unwrap(),
+            }),
+            joint: Some(Transaction {
+                ledger: JOINT,
+                channel: id,
+                id: TransactionId::new(transaction),
+                abort: LedgerBytes::default(),
+                consent: predecessor.map(|_| Digest::new(keccak256(&[b"consent", &transaction]))),
+            }),
         })
     }
 
@@ -92,9 +104,9 @@ impl Ledger {
         }
         let now = self.now;
         match effect {
-            Effect::SubmitAssembly { assembly, .. } => self.create(assembly),
-            Effect::AbortOpen { assembly } => {
-                self.change(assembly.initial.id(), |entry| match entry.standing {
+            Effect::SubmitAssembly { transaction, .. } => self.create(transaction),
+            Effect::AbortOpen { transaction } => {
+                self.change(&transaction.channel, |entry| match entry.standing {
                     Standing::Absent => Some(Standing::Impossible),
                     _ => None,
                 });
@@ -137,8 +149,8 @@ impl Ledger {
         }
     }
 
-    fn create(&mut self, assembly: &Assembly) {
-        let id = *assembly.initial.id();
+    fn create(&mut self, transaction: &Transaction) {
+        let id = transaction.channel;
         let Some(predecessor) = self.channels.get(&id).map(|entry| entry.predecessor) else {
             return;
         };
@@ -149,7 +161,7 @@ impl Ledger {
             if self.channels[&old].standing != Standing::Open {
                 return;
             }
-            let transaction = assembly.transaction;
+            let transaction = transaction.id;
             self.change(&old, |_| Some(Standing::Spent { transaction }));
         }
         self.change(&id, |_| Some(Standing::Open));
@@ -170,7 +182,7 @@ impl Ledger {
                 return None;
             }
             entry.used.push(by.clone());
-            Some(Standing::Registered { state, by, until })
+            Some(Standing::Registered { state, by, until, proof: None })
         });
         let spent: Vec<ChannelId> = self.channels.keys().copied().collect();
         for successor in spent {
@@ -202,7 +214,10 @@ impl Ledger {
                 let Some(entry) = self.channels.get(channel) else { continue };
                 let standing = entry.standing.clone();
                 if self.seen.insert((place, *channel), standing.clone()) != Some(standing.clone()) {
-                    news.push((place, Sighting { channel: *channel, standing, confirmed: true }));
+                    news.push((
+                        place,
+                        Sighting { ledger: JOINT, channel: *channel, standing, confirmed: true },
+                    ));
                 }
             }
         }

@@ -8,8 +8,8 @@ use perun_protocol::{
     Misuse, PhaseName, Refusal, Reply, Sighting, Standing, TransactionId, Witness,
 };
 
-use crate::ledger::own_witness;
-use crate::pair::{Pair, index, money, user_said_no};
+use crate::ledger::{JOINT, own_witness};
+use crate::pair::{Pair, index, parts, user_said_no};
 
 /// Participant 1 has accepted and fallen silent; participant 0 waits for its release.
 fn awaiting() -> Pair {
@@ -27,7 +27,7 @@ fn agreed_transaction(pair: &Pair) -> TransactionId {
     });
     let mut ledger = crate::ledger::Ledger::new();
     match ledger.assemble(&plan.unwrap()) {
-        Reply::Assembled(assembly) => assembly.transaction,
+        Reply::Assembled(assembly) => assembly.joint.unwrap().id,
         _ => unreachable!("this ledger can build"),
     }
 }
@@ -133,10 +133,10 @@ fn terms_outside_of_what_we_accept_are_declined_and_not_sent() {
     let mut pair = Pair::new();
     let mut terms = pair.terms(5, 5);
     terms.challenge_secs = perun_channel::MIN_CHALLENGE_SECS - 1;
-    let propose = Command::Propose { terms: terms.clone(), contribution: money(0) };
+    let propose = Command::Propose { terms: terms.clone(), contributions: parts(0) };
     let misuse = pair.feed(0, Input::Command(propose));
     assert_eq!(misuse, Err(Declined::Misuse(Misuse::Terms)));
-    pair.forge(0, Body::Propose { terms, contribution: money(0) }).unwrap();
+    pair.forge(0, Body::Propose { terms, contributions: parts(0) }).unwrap();
     let reason = DeclineReason::Terms {};
     assert_eq!(ended(&pair, 1), Some(Ending::Declined { reason }));
 }
@@ -146,10 +146,10 @@ fn a_peer_with_our_own_key_is_declined() {
     let mut pair = Pair::new();
     pair.users_answer = false;
     pair.propose(5, 5).settle();
-    let (participant, contribution) = (pair.participant(0), money(1));
-    let accept = Command::Accept { participant: participant.clone(), contribution };
+    let (participant, contributions) = (pair.participant(0), parts(1));
+    let accept = Command::Accept { participant: participant.clone(), contributions };
     assert_eq!(pair.feed(1, Input::Command(accept)), Err(Declined::Misuse(Misuse::Terms)));
-    pair.forge(1, Body::Accept { participant, contribution: money(1) }).unwrap();
+    pair.forge(1, Body::Accept { participant, contributions: parts(1) }).unwrap();
     assert_eq!(pair.phases()[0], PhaseName::Over);
 }
 
@@ -214,7 +214,7 @@ fn w26_an_unconfirmed_opening_is_no_channel_yet() {
     pair.ledger.is_deaf = true;
     pair.propose(5, 5).settle();
     let channel = *pair.ledger.channels.keys().next().unwrap();
-    let sighting = Sighting { channel, standing: Standing::Open, confirmed: false };
+    let sighting = Sighting { ledger: JOINT, channel, standing: Standing::Open, confirmed: false };
     pair.feed(0, Input::Ledger(sighting)).unwrap();
     assert_eq!(pair.phases()[0], PhaseName::Released);
 }
@@ -249,7 +249,7 @@ fn a_second_proposal_with_other_terms_is_refused() {
     pair.users_answer = false;
     pair.propose(5, 5).settle();
     let terms = pair.terms(5, 6);
-    let refused = pair.forge(0, Body::Propose { terms, contribution: money(0) });
+    let refused = pair.forge(0, Body::Propose { terms, contributions: parts(0) });
     assert_eq!(refused, Err(Declined::Refusal(Refusal::Changed)));
 }
 
@@ -278,7 +278,7 @@ fn committed_unseen() -> Pair {
 /// One node sees that the channel exists; its message is on its way.
 fn sees_the_channel(pair: &mut Pair, place: usize) {
     let channel = *pair.ledger.channels.keys().next().unwrap();
-    let sighting = Sighting { channel, standing: Standing::Open, confirmed: true };
+    let sighting = Sighting { ledger: JOINT, channel, standing: Standing::Open, confirmed: true };
     pair.feed(place, Input::Ledger(sighting)).unwrap();
     assert_eq!(pair.phases()[place], PhaseName::Open);
 }

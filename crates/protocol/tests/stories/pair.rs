@@ -9,14 +9,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use perun_channel::codec::{Decode, Encode};
 use perun_channel::{Address, Allocation, Amount, Asset, ChannelId, Participant, Version};
 use perun_protocol::{
-    Body, Command, Config, DeclineReason, Declined, Digest, Draft, Effect, Event, Index, Input,
-    LedgerBytes, LedgerTime, Machine, Memo, Message, OpeningId, Payment, PaymentId, PhaseName,
-    Record, Reply, Sighting, Standing, Step, Terms, Time, WaitingFor, Witness,
+    Body, Command, Config, DeclineReason, Declined, Digest, Draft, Effect, Event, Funding, Index,
+    Input, LedgerBytes, LedgerTerms, LedgerTime, Machine, Memo, Message, OpeningId, Payment,
+    PaymentId, PerLedger, PhaseName, Record, Reply, Sighting, Standing, Step, Terms, Time,
+    WaitingFor, Witness,
 };
 
 use crate::keys::{Keys, Signer};
-use crate::ledger::{Ledger, own_witness};
+use crate::ledger::{JOINT, Ledger, own_witness};
 use crate::net::Net;
+use crate::vault::{VAULT, Vault};
 
 /// A challenge of two hours.
 pub(crate) const CHALLENGE: u64 = 7_200;
@@ -51,6 +53,8 @@ pub(crate) enum Death {
 pub(crate) struct Pair {
     pub(crate) nodes: [Node; 2],
     pub(crate) ledger: Ledger,
+    /// Where each side deposits for itself. Channels of one ledger are not on it.
+    pub(crate) vault: Vault,
     pub(crate) net: Net,
     pub(crate) now: Time,
     pub(crate) opening: OpeningId,
@@ -97,6 +101,7 @@ impl Pair {
         Self {
             nodes: [node(0, zero), node(1, one)],
             ledger: Ledger::new(),
+            vault: Vault::new(VAULT),
             net: Net::perfect(),
             now: Time::new(1_000),
             opening,
@@ -130,7 +135,11 @@ impl Pair {
             challenge_secs: CHALLENGE,
             outcome: Allocation::new(vec![asset], balances, vec![]).unwrap(),
             proposer: self.participant(0),
-            chain: LedgerBytes::default(),
+            ledgers: PerLedger::one(LedgerTerms {
+                ledger: JOINT,
+                funding: Funding::Joint {},
+                chain: LedgerBytes::default(),
+            }),
         }
     }
 
@@ -144,7 +153,7 @@ impl Pair {
 
     pub(crate) fn propose(&mut self, zero: u128, one: u128) -> &mut Self {
         let terms = self.terms(zero, one);
-        self.user(0, Command::Propose { terms, contribution: money(0) })
+        self.user(0, Command::Propose { terms, contributions: parts(0) })
     }
 
     /// Node `from` pays; its machine names the payment.
@@ -238,27 +247,27 @@ impl Pair {
             Effect::Send(draft) => self.send(place, draft),
             Effect::Notify(event) => self.notify(place, event),
             Effect::Assemble(plan) => {
-                let reply = self.ledger.assemble(&plan);
+                let reply = self.assemble(&plan);
                 match self.slow_backend == Some(place) {
                     true => self.held.push(reply),
                     false => self.todo.push_back((place, Input::Backend(reply))),
                 }
             }
-            Effect::SendWitness { assembly } => {
-                let consent = assembly.consent.as_ref().map(|digest| self.sign(place, digest));
-                let (transaction, locks) = (assembly.transaction, own_witness(place));
+            Effect::SendWitness { transaction } => {
+                let consent = transaction.consent.as_ref().map(|digest| self.sign(place, digest));
+                let (transaction, locks) = (transaction.id, own_witness(place));
                 let witness = Witness { transaction, locks, consent };
                 let body = Body::Release { witness };
                 self.transmit(place, &Message { opening: self.opening, body });
             }
-            Effect::CheckWitness { assembly, witness } => {
+            Effect::CheckWitness { transaction, witness } => {
                 let good = witness.locks == own_witness(1 - place);
-                let name = assembly.transaction;
+                let name = transaction.id;
                 let reply = if good { Reply::WitnessGood(name) } else { Reply::WitnessBad(name) };
                 self.todo.push_back((place, Input::Backend(reply)));
             }
             effect => {
-                self.ledger.submit(place, &effect);
+                self.submit(place, &effect);
                 self.report();
             }
         }
@@ -266,7 +275,7 @@ impl Pair {
 
     /// Tells the nodes what they have not seen of the ledger.
     pub(crate) fn report(&mut self) {
-        for (place, sighting) in self.ledger.news() {
+        for (place, sighting) in self.ledger.news().into_iter().chain(self.vault.news()) {
             self.todo.push_back((place, Input::Ledger(sighting)));
         }
     }
@@ -277,8 +286,10 @@ impl Pair {
             return;
         }
         let command = match event {
-            Event::ProposalReceived { .. } => {
-                Command::Accept { participant: self.participant(place), contribution: money(place) }
+            Event::ProposalReceived { terms, .. } => {
+                let participant = self.participant(place);
+                let contributions = terms.ledgers.map(|_| money(place));
+                Command::Accept { participant, contributions }
             }
             Event::CloseRequested { .. } => Command::AcceptClose,
             Event::ResizeRequested { .. } => Command::AcceptResize { contribution: money(place) },
@@ -291,6 +302,7 @@ impl Pair {
         let version = match &draft.body {
             Body::Update { state, .. } | Body::Sync { state, .. } => Some(state.version()),
             Body::Ack { version, .. } => Some(*version),
+            Body::Sign { .. } => Some(Version::ZERO),
             _ => None,
         };
         let id = self.nodes[place].machine.id();
@@ -303,7 +315,7 @@ impl Pair {
         self.transmit(place, &message);
     }
 
-    fn sign(&self, place: usize, digest: &Digest) -> perun_channel::Signature {
+    pub(crate) fn sign(&self, place: usize, digest: &Digest) -> perun_channel::Signature {
         self.nodes[place].signer.sign(digest)
     }
 
@@ -354,11 +366,12 @@ impl Pair {
     pub(crate) fn pass_time(&mut self) -> bool {
         let alive = self.nodes.iter().filter(|node| !node.is_silent);
         let due = alive.filter_map(|node| node.machine.deadline()).min();
-        let ledger = self.ledger.due();
+        let (ledger, vault) = (self.ledger.due(), self.vault.due());
         let Some(jump) = due
             .map(|due| due.get().saturating_sub(self.now.get()))
             .into_iter()
             .chain(ledger.map(|due| due.get().saturating_sub(self.ledger.now.get())))
+            .chain(vault.map(|due| due.get().saturating_sub(self.vault.now.get())))
             .min()
         else {
             return false;
@@ -370,8 +383,14 @@ impl Pair {
     pub(crate) fn advance(&mut self, secs: u64) -> &mut Self {
         self.now = self.now.after(secs);
         self.ledger.now = LedgerTime::new(self.ledger.now.get() + secs);
+        self.vault.now = LedgerTime::new(self.vault.now.get() + secs);
+        self.report();
+        let clocks = [(JOINT, self.ledger.now), (VAULT, self.vault.now)];
+        let known = if self.vault.books.is_empty() { 1 } else { 2 };
         for place in 0..2 {
-            self.todo.push_back((place, Input::LedgerClock(self.ledger.now)));
+            for (ledger, now) in clocks.into_iter().take(known) {
+                self.todo.push_back((place, Input::LedgerClock { ledger, now }));
+            }
             self.todo.push_back((place, Input::Tick));
         }
         self.settle()
@@ -470,14 +489,20 @@ impl Pair {
     pub(crate) fn show(&mut self, standing: Standing) -> &mut Self {
         let channel = self.nodes[0].machine.id().unwrap();
         for place in 0..2 {
-            let sighting = Sighting { channel, standing: standing.clone(), confirmed: true };
+            let sighting =
+                Sighting { ledger: JOINT, channel, standing: standing.clone(), confirmed: true };
             let _ = self.feed(place, Input::Ledger(sighting));
         }
         self.settle()
     }
 }
 
-/// The contribution of a node.
+/// The contributions of a node.
+pub(crate) fn parts(place: usize) -> PerLedger<LedgerBytes> {
+    PerLedger::one(money(place))
+}
+
+/// The contribution of a node on one ledger.
 pub(crate) fn money(place: usize) -> LedgerBytes {
     LedgerBytes::new(vec![u8::try_from(place).unwrap(); 40]).unwrap()
 }

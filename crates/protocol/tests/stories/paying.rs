@@ -347,7 +347,7 @@ fn an_update_of_another_channel_is_refused() {
     let mut other = Pair::new();
     let mut terms = other.terms(5, 5);
     terms.challenge_secs += 1;
-    other.user(0, Command::Propose { terms, contribution: crate::pair::money(0) }).settle();
+    other.user(0, Command::Propose { terms, contributions: crate::pair::parts(0) }).settle();
     let mut pair = Pair::open(5, 5);
     let body = update(&other, paid(&other, 0, 2), &[pair.payment(0, 2)]);
     let refused = pair.forge(0, body);

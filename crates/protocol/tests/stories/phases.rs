@@ -8,8 +8,9 @@ use perun_protocol::{Command, Config, PhaseName, Standing, TransactionId};
 
 use crate::keys::Keys;
 use crate::pair::{self, Pair, user_said_no};
-use crate::refusing::{input, places};
+use crate::refusing::{KINDS, input, places};
 use crate::resizing::{deposit, resize};
+use crate::span::COIN;
 
 const TABLE: &str = include_str!("phases.txt");
 
@@ -81,10 +82,44 @@ fn stories() -> Vec<fn(&mut Pair)> {
     ]
 }
 
+/// The same on two ledgers, or on one where each side deposits for itself.
+fn spans() -> Vec<fn(&mut Pair)> {
+    vec![
+        |pair| {
+            pair.propose_span([50, 50], [50, 50]).settle();
+            pair.pay_in(0, COIN, 1).settle().user(0, Command::Dispute).settle().wait();
+        },
+        |pair| {
+            pair.ledger.is_deaf = true;
+            pair.propose_span([50, 50], [50, 50]).settle();
+            pair.pass_time();
+            pair.ledger.is_deaf = false;
+            pair.wait();
+        },
+        |pair| {
+            pair.vault.pays[1] = 0;
+            pair.propose_span([50, 50], [50, 50]).settle().wait();
+        },
+        |pair| {
+            let row = [0, 9].map(perun_channel::Amount::new).to_vec();
+            let assets = vec![crate::span::ether()];
+            let outcome = perun_channel::Allocation::new(assets, vec![row], vec![]).unwrap();
+            let terms = pair.terms_of(outcome);
+            let contributions = terms.ledgers.map(|_| pair::money(0));
+            pair.user(0, Command::Propose { terms, contributions }).settle();
+            pair.user(0, Command::Close).settle();
+        },
+    ]
+}
+
+fn told() -> impl Iterator<Item = fn(&mut Pair)> {
+    stories().into_iter().chain(spans())
+}
+
 #[test]
 fn the_life_cycle_is_the_one_in_the_table() {
     let mut edges = BTreeSet::new();
-    for (story, accept_close) in stories().into_iter().flat_map(|one| [(one, true), (one, false)]) {
+    for (story, accept_close) in told().flat_map(|one| [(one, true), (one, false)]) {
         let config = Config { accept_close, ..Config::default() };
         let mut pair = Pair::with(Keys::Symbolic, [config; 2]);
         story(&mut pair);
@@ -103,8 +138,8 @@ fn the_life_cycle_is_the_one_in_the_table() {
 fn explore(edges: &mut BTreeSet<(PhaseName, String, PhaseName)>) {
     for (pair, place) in places() {
         let start = &pair.nodes[place].machine;
-        for (kind, number, flag) in
-            (0..29).flat_map(|kind| (0..8).flat_map(move |n| [(kind, n, true), (kind, n, false)]))
+        for (kind, number, flag) in (0..KINDS)
+            .flat_map(|kind| (0..8).flat_map(move |n| [(kind, n, true), (kind, n, false)]))
         {
             let given = input(start, &pair, kind, number, flag);
             let later = pair.now.after(1_000_000);

@@ -1,7 +1,7 @@
 //! A refusal changes nothing, and no input makes a machine panic.
 
 use perun_channel::codec::{Decode, Encode};
-use perun_channel::{Amount, Signature, State, Version};
+use perun_channel::{Amount, ChannelId, Signature, State, Version};
 use perun_protocol::{
     Batch, Body, Command, Config, DeclineReason, Digest, Handover, Input, LedgerTime, Machine,
     Message, Proof, RejectReason, Sighting, Slot, Standing, Time, TransactionId, Turn, Witness,
@@ -9,8 +9,11 @@ use perun_protocol::{
 use proptest::prelude::*;
 
 use crate::keys::Keys;
-use crate::pair::{Pair, index, money};
+use crate::ledger::JOINT;
+use crate::pair::{Pair, index, money, parts};
 use crate::resizing::{deposit, resize};
+use crate::span::COIN;
+use crate::vault::VAULT;
 
 /// Machines in as many places as the stories lead to.
 pub(crate) fn places() -> Vec<(Pair, usize)> {
@@ -69,14 +72,46 @@ pub(crate) fn places() -> Vec<(Pair, usize)> {
         pair.users_answer = false;
         pair.user(0, Command::Close).settle();
     });
+    add_spans(&mut add);
     places
 }
 
+/// Places of channels on two ledgers.
+fn add_spans(add: &mut impl FnMut(fn(&mut Pair))) {
+    add(|pair| {
+        pair.slow_backend = Some(0);
+        pair.propose_span([50, 50], [50, 50]).settle();
+    });
+    add(|pair| {
+        pair.vault.pays[1] = 0;
+        pair.propose_span([50, 50], [50, 50]).settle();
+    });
+    add(|pair| {
+        pair.ledger.is_deaf = true;
+        pair.propose_span([50, 50], [50, 50]).settle();
+    });
+    add(|pair| {
+        pair.ledger.is_deaf = true;
+        pair.propose_span([50, 50], [50, 50]).settle();
+        pair.pass_time();
+    });
+    add(|pair| {
+        pair.propose_span([50, 50], [50, 50]).settle().pay_in(0, COIN, 3);
+    });
+    add(|pair| {
+        pair.propose_span([50, 50], [50, 50]).settle().user(0, Command::Dispute).settle();
+    });
+}
+
+/// How many kinds of inputs [`input`] makes.
+pub(crate) const KINDS: u8 = 36;
+
 /// Anything that a peer, a user or a ledger could come up with, near enough to be interesting.
 pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag: bool) -> Input {
-    let base = machine.agreed().map(|agreed| agreed.state.clone()).unwrap_or_else(|| {
-        State::initial(perun_channel::ChannelId::new([1; 32]), pair.terms(50, 50).outcome)
-    });
+    let base = machine
+        .agreed()
+        .map(|agreed| agreed.state.clone())
+        .unwrap_or_else(|| State::initial(ChannelId::new([1; 32]), pair.terms(50, 50).outcome));
     let from = usize::from(flag);
     let paid = base.outcome().transfer(from, 1 - from, 0, Amount::new(u128::from(number % 60)));
     let version = Version::new(base.version().get() + number % 4);
@@ -86,7 +121,8 @@ pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag:
     let turn = Turn::new(number % 5);
     let message = |body| Input::Message(Message { opening: machine.opening(), body });
     let channel = pair.ledger.channels.keys().next().copied().unwrap_or(*state.id());
-    let sighted = |standing| Input::Ledger(Sighting { channel, standing, confirmed: flag });
+    let sighted =
+        |standing| Input::Ledger(Sighting { ledger: JOINT, channel, standing, confirmed: flag });
     let by = Slot { participant: index(from), delegate: number.is_multiple_of(2) };
     let payments: Batch = [pair.payment(0, u128::from(number % 60))].into_iter().collect();
     let after = if flag { Handover::Keep {} } else { Handover::Yield { wants_back: true } };
@@ -109,8 +145,10 @@ pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag:
         8 => message(Body::Release {
             witness: Witness { transaction, locks: money(1), consent: None },
         }),
-        9 => message(Body::Propose { terms: pair.terms(1, 2), contribution: money(0) }),
-        10 => message(Body::Accept { participant: pair.participant(from), contribution: money(1) }),
+        9 => message(Body::Propose { terms: pair.terms(1, 2), contributions: parts(0) }),
+        10 => {
+            message(Body::Accept { participant: pair.participant(from), contributions: parts(1) })
+        }
         11 => message(Body::AcceptResize { contribution: money(from) }),
         12 => Input::Command(Command::Pay(pair.payment(0, u128::from(number)))),
         13 => Input::Command(Command::Close),
@@ -118,17 +156,43 @@ pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag:
         15 => Input::Command(resize(deposit(u128::from(number)), deposit(u128::MAX))),
         16 => Input::Command(Command::AcceptClose),
         17 => Input::Command(Command::DeclineResize),
-        18 => sighted(Standing::Registered { state, by, until: LedgerTime::new(number) }),
+        18 => sighted(Standing::Registered {
+            state,
+            by,
+            until: LedgerTime::new(number),
+            proof: flag.then_some([signature; 2]),
+        }),
         19 => sighted(Standing::Concluded { state, unpaid: u32::from(flag) }),
         20 => sighted(Standing::Closed { state }),
         21 => sighted(Standing::Open),
         22 => sighted(Standing::Impossible),
         23 => sighted(Standing::Spent { transaction }),
-        24 => Input::LedgerClock(LedgerTime::new(number)),
+        24 => Input::LedgerClock { ledger: JOINT, now: LedgerTime::new(number) },
         25 => Input::JournalRolledBack,
         26 => Input::Connected,
         27 => Input::Restart,
+        28 => message(Body::Sign { signature }),
+        29..=34 => shown_on_two(kind, number, (channel, state, by), flag),
         _ => Input::Tick,
+    }
+}
+
+/// The same for what a second ledger shows.
+fn shown_on_two(
+    kind: u8,
+    number: u64,
+    (channel, state, by): (ChannelId, State, Slot),
+    confirmed: bool,
+) -> Input {
+    let on = |ledger, standing| Input::Ledger(Sighting { ledger, channel, standing, confirmed });
+    let until = LedgerTime::new(number);
+    match kind {
+        29 => on(VAULT, Standing::Registered { state, by, until, proof: None }),
+        30 => on(VAULT, Standing::Open),
+        31 => on(VAULT, Standing::Absent),
+        32 => on(VAULT, Standing::Concluded { state, unpaid: u32::from(confirmed) << 1 }),
+        33 => Input::LedgerClock { ledger: VAULT, now: until },
+        _ => on(JOINT, Standing::Absent),
     }
 }
 
@@ -137,7 +201,9 @@ proptest! {
 
     #[test]
     fn no_input_panics_and_a_refusal_changes_nothing(
-        script in prop::collection::vec((0u8..29, any::<u64>(), any::<bool>(), 0u64..900), 1..12),
+        script in prop::collection::vec(
+            (0u8..KINDS, any::<u64>(), any::<bool>(), 0u64..900), 1..12,
+        ),
     ) {
         for (mut pair, place) in places() {
             for (kind, number, flag, secs) in &script {
@@ -160,7 +226,7 @@ proptest! {
         mut bytes in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         if let Some(format) = bytes.first_mut() {
-            *format = 1;
+            *format = 2;
         }
         if let Ok(message) = Message::from_bytes(&bytes) {
             prop_assert_eq!(message.to_bytes(), bytes.clone());

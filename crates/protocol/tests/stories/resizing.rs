@@ -131,7 +131,7 @@ fn a_resize_that_is_not_built_as_agreed_is_not_released() {
     pair.user(0, resize(deposit(10), Change::Keep {})).settle();
     for place in 0..2 {
         let out = pair.submitted(place, |effect| {
-            matches!(effect, Effect::SendWitness { assembly } if assembly.consent.is_some())
+            matches!(effect, Effect::SendWitness { transaction } if transaction.consent.is_some())
         });
         assert_eq!(out, 0);
     }
@@ -352,12 +352,12 @@ fn consent_counts_only_with_the_peers_signature() {
     pair.nodes[1].silent_after = Some(pair.nodes[1].sent + 1);
     pair.user(0, resize(deposit(10), Change::Keep {})).settle();
     let assembly = pair.nodes[1].effects.iter().rev().find_map(|effect| match effect {
-        Effect::SendWitness { assembly } => Some(assembly.clone()),
+        Effect::SendWitness { transaction } => Some(transaction.clone()),
         _ => None,
     });
     let assembly = assembly.unwrap();
     let digest = assembly.consent.unwrap();
-    let (transaction, locks) = (assembly.transaction, crate::ledger::own_witness(1));
+    let (transaction, locks) = (assembly.id, crate::ledger::own_witness(1));
     for consent in [None, Some(pair.nodes[0].signer.sign(&digest))] {
         let witness = perun_protocol::Witness { transaction, locks: locks.clone(), consent };
         let refused = pair.forge(1, Body::Release { witness });

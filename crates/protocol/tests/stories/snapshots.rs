@@ -30,7 +30,7 @@ fn a_snapshot_that_is_cut_or_longer_or_of_another_format_is_refused() {
         assert!(read(&bytes[..cut]).is_err(), "cut at {cut}");
     }
     assert_eq!(read(&[bytes.as_slice(), &[0]].concat()), Err(DecodeError::Trailing));
-    assert_eq!(read(&[&[2], &bytes[1..]].concat()), Err(DecodeError::UnknownTag));
+    assert_eq!(read(&[&[1], &bytes[1..]].concat()), Err(DecodeError::UnknownTag));
 }
 
 #[test]

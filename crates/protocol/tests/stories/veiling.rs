@@ -7,6 +7,7 @@ use perun_protocol::{
     Body, Command, Effect, Input, LedgerTime, Message, PhaseName, Sighting, Slot, Standing, Time,
 };
 
+use crate::ledger::JOINT;
 use crate::pair::{CHALLENGE, Pair, index};
 
 const OURS: usize = 1;
@@ -31,14 +32,15 @@ fn state(pair: &Pair, version: u64) -> State {
 
 fn sees(pair: &mut Pair, standing: Standing, confirmed: bool) {
     let channel = pair.nodes[OURS].machine.id().unwrap();
-    pair.feed(OURS, Input::Ledger(Sighting { channel, standing, confirmed })).unwrap();
+    pair.feed(OURS, Input::Ledger(Sighting { ledger: JOINT, channel, standing, confirmed }))
+        .unwrap();
 }
 
 /// Node 1 sees this version registered just now.
 fn sees_registered(pair: &mut Pair, version: u64, by: Slot, confirmed: bool) {
     let until = LedgerTime::new(pair.ledger.now.get() + CHALLENGE);
     let state = state(pair, version);
-    sees(pair, Standing::Registered { state, by, until }, confirmed);
+    sees(pair, Standing::Registered { state, by, until, proof: None }, confirmed);
 }
 
 /// The peer's old state, in a block that is not confirmed.
@@ -95,6 +97,7 @@ fn a_registration_is_repeated_until_one_as_new_is_confirmed() {
         state: state(&pair, 1),
         by: slot(0, true),
         until: LedgerTime::new(pair.ledger.now.get() + CHALLENGE),
+        proof: None,
     };
     sees(&mut pair, standing.clone(), true);
     assert_eq!(deadline(&pair), None, "nothing is left to submit before the challenge is over");
@@ -228,7 +231,7 @@ fn a_conclusion_is_repeated_until_it_is_confirmed() {
         let mut pair = paid();
         sees_registered(&mut pair, 1, slot(0, false), true);
         let over = LedgerTime::new(pair.ledger.now.get() + CHALLENGE);
-        pair.feed(OURS, Input::LedgerClock(over)).unwrap();
+        pair.feed(OURS, Input::LedgerClock { ledger: JOINT, now: over }).unwrap();
         assert_eq!(conclusions(&pair), 1);
         let standing = Standing::Concluded { state: state(&pair, 1), unpaid };
         for repeated in 2..5 {
@@ -249,10 +252,11 @@ fn what_is_concluded_without_being_confirmed_is_registered_by_us_as_well() {
     let mut pair = paid();
     sees_the_veil(&mut pair);
     let until = LedgerTime::new(pair.ledger.now.get() + CHALLENGE);
-    pair.feed(OURS, Input::LedgerClock(until)).unwrap();
+    pair.feed(OURS, Input::LedgerClock { ledger: JOINT, now: until }).unwrap();
     deadline_passes(&mut pair);
     assert_eq!((conclusions(&pair), registrations(&pair).len()), (2, 1));
-    let standing = Standing::Registered { state: state(&pair, 1), by: slot(0, true), until };
+    let standing =
+        Standing::Registered { state: state(&pair, 1), by: slot(0, true), until, proof: None };
     sees(&mut pair, standing, true);
     assert_eq!(pair.phases()[OURS], PhaseName::Concluding);
     deadline_passes(&mut pair);

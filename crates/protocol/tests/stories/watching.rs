@@ -4,6 +4,7 @@ use perun_channel::{Amount, SignedState, State};
 use perun_protocol::watch::{Mandate, Watch, WatchEffect, WatchInput, WatchRefusal};
 use perun_protocol::{Digest, Effect, LedgerTime, Sighting, Slot, Standing, Target, Time};
 
+use crate::ledger::JOINT;
 use crate::pair::{Pair, index};
 
 const RETRY: u64 = 60;
@@ -33,8 +34,9 @@ fn mandate(pair: &Pair, version: u64) -> Mandate {
 fn registered(pair: &Pair, version: u64) -> WatchInput {
     let state = state(pair, version);
     let by = Slot { participant: index(0), delegate: false };
-    let standing = Standing::Registered { state: state.clone(), by, until: LedgerTime::new(9) };
-    WatchInput::Ledger(Sighting { channel: *state.id(), standing, confirmed: false })
+    let standing =
+        Standing::Registered { state: state.clone(), by, until: LedgerTime::new(9), proof: None };
+    WatchInput::Ledger(Sighting { ledger: JOINT, channel: *state.id(), standing, confirmed: false })
 }
 
 /// Steps and applies; gives the versions that are submitted, each with its attempt.

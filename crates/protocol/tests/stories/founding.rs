@@ -1,0 +1,609 @@
+//! Opening where each side deposits for itself: nobody loses a deposit when the other one does not
+//! come, whatever it says, shows or does instead.
+
+use perun_channel::codec::Decode;
+use perun_channel::{Allocation, Amount};
+use perun_protocol::{
+    Body, Command, DeclineReason, Declined, Digest, Effect, Ending, Event, Handover, Input,
+    LedgerTerms, Message, Misuse, PerLedger, PhaseName, Refusal, Standing, Witness,
+};
+
+use crate::keys::Keys;
+use crate::ledger::{JOINT, own_witness};
+use crate::net::Net;
+use crate::pair::{Death, Pair, money};
+use crate::span::{COIN, ETHER, ether};
+use crate::vault::VAULT;
+
+const NOTHING: [i128; 2] = [0, 0];
+
+fn is_deposit(effect: &Effect) -> bool {
+    matches!(effect, Effect::Deposit { .. })
+}
+
+fn is_register(effect: &Effect) -> bool {
+    matches!(effect, Effect::Register { .. })
+}
+
+fn is_out(pair: &Pair) -> bool {
+    (0..2).any(|place| {
+        let out = |effect: &Effect| {
+            matches!(effect, Effect::SendWitness { .. } | Effect::SubmitAssembly { .. })
+        };
+        pair.submitted(place, out) > 0
+    })
+}
+
+/// Everybody has at the end what everybody had before, on every ledger.
+fn nobody_lost(pair: &Pair) {
+    for side in 0..2 {
+        assert_eq!(pair.gains(side), NOTHING, "side {side}, {:?}", pair.phases());
+    }
+}
+
+#[test]
+fn two_who_deposit_have_one_channel_on_both_ledgers() {
+    let mut pair = Pair::span([5, 7], [20, 30]);
+    assert_eq!([pair.gains(0), pair.gains(1)], [[-5, -20], [-7, -30]]);
+    assert_eq!(pair.nodes[0].machine.id(), pair.nodes[1].machine.id());
+    pair.pay_in(0, COIN, 2).pay_in(1, ETHER, 10).settle();
+    for place in 0..2 {
+        assert_eq!([pair.row(place, COIN), pair.row(place, ETHER)], [[3, 9], [30, 20]]);
+    }
+    pair.user(0, Command::Close).settle();
+    assert_eq!(pair.phases(), [PhaseName::Settled; 2]);
+    assert_eq!([pair.gains(0), pair.gains(1)], [[-2, 10], [2, -10]]);
+}
+
+#[test]
+fn nothing_is_released_before_every_deposit_is_final() {
+    let mut pair = Pair::new();
+    pair.vault.is_shallow = true;
+    pair.propose_span([5, 5], [9, 9]).settle();
+    assert_eq!(pair.phases(), [PhaseName::Depositing; 2]);
+    assert!(!is_out(&pair));
+    pair.vault.is_shallow = false;
+    pair.report();
+    pair.settle();
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+}
+
+#[test]
+fn nothing_is_deposited_before_version_0_is_signed_by_both() {
+    for silent in 0..2 {
+        let mut pair = Pair::new();
+        // It has said all but its signature.
+        pair.nodes[silent].silent_after = Some(1);
+        pair.propose_span([5, 5], [9, 9]).settle();
+        assert_eq!(pair.phases()[1 - silent], PhaseName::Signing);
+        assert_eq!(pair.submitted(1 - silent, is_deposit), 0);
+        pair.wait();
+        assert_eq!(pair.phases()[1 - silent], PhaseName::Over);
+        let freed = |effect: &Effect| matches!(effect, Effect::ReleaseFunds { .. });
+        assert_eq!(pair.submitted(1 - silent, freed), 2, "on both ledgers");
+        nobody_lost(&pair);
+    }
+}
+
+/// The peer's deposit does not come, or too little of it.
+#[test]
+fn a_peer_that_does_not_deposit_all_costs_us_nothing_but_time() {
+    for (cheat, share) in [(0, 0), (1, 0), (0, 99), (1, 99)] {
+        let mut pair = Pair::new();
+        pair.vault.pays[cheat] = share;
+        pair.propose_span([500, 500], [900, 900]).settle();
+        assert_eq!(pair.phases(), [PhaseName::Depositing; 2]);
+        let failed = |event: &Event| matches!(event, Event::OpeningFailed(_));
+        assert!(!pair.saw(1 - cheat, failed));
+        pair.wait();
+        assert!(pair.saw(1 - cheat, failed));
+        assert!(!is_out(&pair), "the other ledger's transaction was never released");
+        assert_eq!(pair.phases(), [PhaseName::Settled; 2]);
+        nobody_lost(&pair);
+    }
+}
+
+#[test]
+fn a_deposit_that_comes_when_we_have_left_pays_for_nothing() {
+    for late in 0..2 {
+        let mut pair = Pair::new();
+        pair.vault.pays[late] = 0;
+        pair.propose_span([5, 5], [9, 9]).settle();
+        pair.vault.book(pair.nodes[0].machine.id().unwrap()).held[late].clear();
+        pair.user(1 - late, Command::Decline { reason: DeclineReason::User {} });
+        pair.net.drop_all();
+        // The one who is late has not heard that the other one left, and deposits after all.
+        pair.vault.pays[late] = 100;
+        let deposit = pair.nodes[late].effects.iter().find(|effect| is_deposit(effect)).cloned();
+        pair.submit(late, &deposit.unwrap());
+        pair.report();
+        pair.settle().wait();
+        assert_eq!(pair.phases(), [PhaseName::Settled; 2], "late: {late}");
+        assert!(!is_out(&pair));
+        nobody_lost(&pair);
+    }
+}
+
+#[test]
+fn a_transaction_that_does_not_commit_is_made_impossible_and_the_deposits_come_back() {
+    let mut pair = Pair::new();
+    pair.ledger.is_deaf = true;
+    pair.propose_span([5, 5], [9, 9]).settle();
+    assert_eq!(pair.phases(), [PhaseName::Released; 2]);
+    assert_eq!(pair.gains(0), [0, -9]);
+    pair.pass_time();
+    assert_eq!(pair.phases(), [PhaseName::Aborting; 2]);
+    pair.ledger.is_deaf = false;
+    pair.wait();
+    assert_eq!(pair.phases(), [PhaseName::Settled; 2]);
+    for place in 0..2 {
+        assert_eq!(pair.ordered(place, JOINT, is_register), 0, "there was never a channel there");
+        let void = Event::LedgerVoid { ledger: JOINT, ending: Ending::Aborted {} };
+        assert!(pair.saw(place, |event| *event == void));
+        let own = |event: &Event| match event {
+            Event::Settled { outcomes, own } => {
+                outcomes.len() == 1 && *own == [Amount::ZERO, Amount::new(9)]
+            }
+            _ => false,
+        };
+        assert!(pair.saw(place, own));
+    }
+    nobody_lost(&pair);
+}
+
+#[test]
+fn a_transaction_that_commits_while_we_abort_is_settled_like_the_deposits() {
+    let mut pair = Pair::new();
+    pair.ledger.is_deaf = true;
+    pair.propose_span([5, 5], [9, 9]).settle();
+    pair.pass_time();
+    assert_eq!(pair.phases(), [PhaseName::Aborting; 2]);
+    pair.ledger.is_deaf = false;
+    let submission = pair.nodes[0].effects.iter();
+    let submission =
+        submission.rev().find(|effect| matches!(effect, Effect::SubmitAssembly { .. })).cloned();
+    pair.submit(0, &submission.unwrap());
+    pair.report();
+    pair.settle().wait();
+    assert_eq!(pair.phases(), [PhaseName::Settled; 2]);
+    assert!(pair.ordered(0, JOINT, is_register) > 0);
+    nobody_lost(&pair);
+}
+
+/// The ledger takes back the block with the transaction that had committed while we aborted.
+#[test]
+fn a_transaction_that_is_taken_back_while_we_settle_it_is_made_impossible_after_all() {
+    let mut pair = Pair::new();
+    pair.ledger.is_deaf = true;
+    pair.propose_span([5, 5], [9, 9]).settle();
+    pair.pass_time();
+    pair.sees(0, JOINT, Standing::Open);
+    assert_eq!(pair.ordered(0, JOINT, is_register), 1);
+    let aborts = |pair: &Pair| pair.submitted(0, |it| matches!(it, Effect::AbortOpen { .. }));
+    let before = aborts(&pair);
+    pair.sees(0, JOINT, Standing::Absent);
+    assert_eq!(aborts(&pair), before + 1);
+    assert_eq!(pair.phases()[0], PhaseName::Aborting);
+    pair.ledger.is_deaf = false;
+    pair.wait();
+    nobody_lost(&pair);
+}
+
+#[test]
+fn a_deposit_that_a_reorganisation_takes_back_after_our_release_opens_nothing() {
+    for side in 0..2 {
+        let mut pair = Pair::new();
+        pair.ledger.is_deaf = true;
+        pair.propose_span([5, 5], [9, 9]).settle();
+        assert_eq!(pair.phases(), [PhaseName::Released; 2]);
+        pair.vault.pays[side] = 0;
+        pair.vault.take_back(side);
+        pair.report();
+        pair.settle();
+        pair.ledger.is_deaf = false;
+        let channel = pair.nodes[0].machine.id().unwrap();
+        pair.ledger.change(&channel, |_| Some(Standing::Open));
+        pair.report();
+        pair.settle();
+        assert_eq!(pair.phases(), [PhaseName::Released; 2], "it is not whole");
+        pair.wait();
+        assert_eq!(pair.phases(), [PhaseName::Settled; 2]);
+        nobody_lost(&pair);
+    }
+}
+
+#[test]
+fn a_deposit_that_is_taken_back_and_made_again_opens_the_channel() {
+    let mut pair = Pair::new();
+    pair.ledger.is_deaf = true;
+    pair.propose_span([5, 5], [9, 9]).settle();
+    pair.vault.take_back(0);
+    pair.report();
+    pair.settle();
+    assert_eq!(pair.ordered(0, VAULT, is_deposit), 2);
+    pair.ledger.is_deaf = false;
+    let channel = pair.nodes[0].machine.id().unwrap();
+    pair.ledger.change(&channel, |_| Some(Standing::Open));
+    pair.report();
+    pair.settle();
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+}
+
+#[test]
+fn a_deposit_is_ordered_again_at_every_look_until_all_is_in() {
+    let mut pair = Pair::new();
+    pair.vault.is_deaf = true;
+    pair.propose_span([5, 5], [9, 9]).settle();
+    for looks in 1..4 {
+        assert_eq!(pair.ordered(0, VAULT, is_deposit), looks);
+        let now = pair.vault.now;
+        pair.feed(0, Input::LedgerClock { ledger: JOINT, now }).unwrap();
+        pair.feed(0, Input::LedgerClock { ledger: VAULT, now }).unwrap();
+    }
+    pair.vault.is_deaf = false;
+    let now = pair.vault.now;
+    for place in 0..2 {
+        pair.feed(place, Input::LedgerClock { ledger: VAULT, now }).unwrap();
+    }
+    pair.settle();
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+    let before = pair.ordered(0, VAULT, is_deposit);
+    pair.feed(0, Input::LedgerClock { ledger: VAULT, now }).unwrap();
+    assert_eq!(pair.ordered(0, VAULT, is_deposit), before);
+}
+
+/// The peer registers version 0 while deposits are still missing.
+#[test]
+fn a_dispute_during_the_opening_ends_it() {
+    for cheat in 0..2 {
+        let mut pair = Pair::new();
+        pair.vault.pays[cheat] = 0;
+        pair.propose_span([5, 5], [9, 9]).settle();
+        assert_eq!(pair.phases(), [PhaseName::Depositing; 2]);
+        pair.nodes[cheat].is_silent = true;
+        let (id, agreed) = version_0(&pair, cheat);
+        let own = pair.sign(cheat, &agreed.proof.as_ref().unwrap().digest);
+        pair.vault.register(cheat, id, &agreed, own);
+        pair.report();
+        pair.settle();
+        assert_eq!(pair.phases()[1 - cheat], PhaseName::Registered);
+        pair.wait();
+        assert_eq!(pair.phases()[1 - cheat], PhaseName::Settled);
+        assert!(!is_out(&pair));
+        nobody_lost(&pair);
+    }
+}
+
+/// Version 0 with everybody's signature, as one node has it.
+fn version_0(pair: &Pair, place: usize) -> (perun_channel::ChannelId, perun_protocol::Agreed) {
+    use perun_protocol::{Agreed, Record};
+    let records = pair.nodes[place].journal.iter().map(|it| Record::from_bytes(it).unwrap());
+    let (mut initial, mut proof) = (None, None);
+    for record in records {
+        match record {
+            Record::Assembled { assembly, .. } => initial = Some(assembly.initial),
+            Record::Signed { proof: theirs, .. } => proof = Some(theirs),
+            _ => {}
+        }
+    }
+    let state = initial.unwrap();
+    (*state.id(), Agreed { state, proof })
+}
+
+#[test]
+fn what_the_peer_says_is_no_deposit_and_no_signature() {
+    let mut pair = Pair::new();
+    pair.vault.pays[1] = 0;
+    pair.slow_backend = Some(1);
+    pair.propose_span([5, 5], [9, 9]).settle();
+    assert_eq!(pair.phases(), [PhaseName::Signing, PhaseName::Assembling]);
+    let agreed = version_0(&pair, 0).1.state;
+    let id = *agreed.id();
+    let wrong = |pair: &mut Pair, signature| pair.forge(1, Body::Sign { signature });
+    let own = pair.sign(0, &Digest::new(agreed.digest()));
+    let other = agreed.outcome().transfer(0, 1, 1, Amount::new(9)).unwrap();
+    let other = perun_channel::State::initial(id, other);
+    let theirs = pair.sign(1, &Digest::new(other.digest()));
+    for signature in [own, theirs] {
+        let refused = wrong(&mut pair, signature);
+        assert!(matches!(refused, Err(Declined::Refusal(Refusal::Signature(_)))), "{refused:?}");
+    }
+    assert_eq!(pair.submitted(0, is_deposit), 0);
+    // Its release, and its word that the channel is open, count for nothing.
+    let locks = own_witness(1);
+    let transaction = perun_protocol::TransactionId::new([1; 32]);
+    let witness = Witness { transaction, locks, consent: None };
+    assert!(pair.forge(1, Body::Release { witness }).is_err());
+    let sync = Body::Sync {
+        state: agreed.clone(),
+        next_version: perun_channel::Version::new(1),
+        proof: None,
+    };
+    assert!(pair.forge(1, sync).is_err());
+    let good = pair.sign(1, &Digest::new(agreed.digest()));
+    pair.forge(1, Body::Sign { signature: good }).unwrap();
+    assert_eq!(pair.phases()[0], PhaseName::Depositing);
+    assert_eq!(pair.forge(1, Body::Sign { signature: good }), Ok(()), "a replay changes nothing");
+    assert_eq!(pair.forge(1, Body::Sign { signature: own }), declined(Refusal::Changed));
+    assert_eq!(pair.ordered(0, VAULT, is_deposit), 1);
+}
+
+fn declined(refusal: Refusal) -> Result<(), Declined> {
+    Err(Declined::Refusal(refusal))
+}
+
+#[test]
+fn a_signature_that_comes_before_we_have_built_is_kept_and_checked() {
+    for good in [true, false] {
+        let mut pair = Pair::new();
+        pair.slow_backend = Some(0);
+        pair.propose_span([5, 5], [9, 9]).settle();
+        assert_eq!(pair.phases(), [PhaseName::Assembling, PhaseName::Signing]);
+        if !good {
+            pair = Pair::new();
+            pair.slow_backend = Some(0);
+            pair.nodes[1].silent_after = Some(1);
+            pair.propose_span([5, 5], [9, 9]).settle();
+            let signature = pair.sign(1, &Digest::new([9; 32]));
+            pair.forge(1, Body::Sign { signature }).unwrap();
+            assert_eq!(pair.forge(1, Body::Sign { signature }), Ok(()));
+            let other = pair.sign(1, &Digest::new([8; 32]));
+            assert_eq!(pair.forge(1, Body::Sign { signature: other }), declined(Refusal::Changed));
+        }
+        let reply = pair.held.pop().unwrap();
+        pair.feed(0, Input::Backend(reply)).unwrap();
+        pair.settle();
+        match good {
+            true => assert_eq!(pair.phases(), [PhaseName::Open; 2]),
+            false => {
+                let ending = Ending::Declined { reason: DeclineReason::Signature {} };
+                assert!(pair.saw(0, |event| *event == Event::Ended(ending.clone())));
+                assert_eq!(pair.submitted(0, is_deposit), 0);
+            }
+        }
+    }
+}
+
+/// Participant 1 sees the deposits first and releases; participant 0 does not answer before it sees
+/// them as well.
+#[test]
+fn a_release_that_comes_before_we_see_the_deposits_waits_for_them() {
+    let mut pair = Pair::new();
+    pair.vault.is_shallow = true;
+    pair.propose_span([5, 5], [9, 9]).settle();
+    pair.sees(1, VAULT, Standing::Open);
+    assert_eq!(pair.phases()[1], PhaseName::Released);
+    pair.settle();
+    assert_eq!(pair.phases()[0], PhaseName::Depositing);
+    assert_eq!(pair.submitted(0, |it| matches!(it, Effect::SubmitAssembly { .. })), 0);
+    pair.vault.is_shallow = false;
+    pair.report();
+    pair.settle();
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+}
+
+#[test]
+fn nothing_is_signed_before_every_ledger_shows_the_channel() {
+    let mut pair = Pair::new();
+    pair.vault.is_shallow = true;
+    pair.propose_span([5, 5], [9, 9]).settle();
+    for ledger in [VAULT, JOINT] {
+        pair.sees(0, ledger, Standing::Open);
+    }
+    assert_eq!(pair.phases(), [PhaseName::Open, PhaseName::Depositing]);
+    pair.pay_in(0, COIN, 1).settle();
+    let (_, agreed) = version_0(&pair, 0);
+    let outcome = agreed.state.outcome().transfer(0, 1, 0, Amount::new(1)).unwrap();
+    let state = agreed.state.successor(outcome).unwrap();
+    let signature = pair.sign(0, &Digest::new(state.digest()));
+    let payments = [pair.payment(0, 1)].into_iter().collect();
+    let update = Body::Update { state, payments, after: Handover::Keep {}, signature };
+    assert_eq!(pair.forge(0, update), declined(Refusal::Unexpected));
+    let acks = |(_, bytes): &(usize, Vec<u8>)| {
+        matches!(Message::from_bytes(bytes).unwrap().body, Body::Ack { .. })
+    };
+    assert!(!pair.net.log.iter().any(acks));
+}
+
+/// All of the coins are one side's, all of the ether the other's: whoever has nothing on a ledger
+/// orders nothing there and pays for nothing.
+#[test]
+fn where_we_bring_nothing_a_failed_opening_costs_us_nothing() {
+    let mut pair = Pair::new();
+    pair.vault.pays[0] = 0;
+    pair.propose_span([0, 50], [90, 0]).settle();
+    assert_eq!(pair.ordered(1, VAULT, is_deposit), 0);
+    pair.wait();
+    assert_eq!(pair.phases()[1], PhaseName::Over);
+    assert_eq!(
+        pair.ordered(1, VAULT, |it| !matches!(it, Effect::Watch(_) | Effect::ReleaseFunds { .. })),
+        0
+    );
+    nobody_lost(&pair);
+    // And if our part of the transaction was out already.
+    let mut pair = Pair::new();
+    pair.ledger.is_deaf = true;
+    pair.propose_span([0, 50], [90, 0]).settle();
+    assert_eq!(pair.phases(), [PhaseName::Released; 2]);
+    pair.pass_time();
+    pair.ledger.is_deaf = false;
+    pair.wait();
+    assert_eq!(pair.phases(), [PhaseName::Settled, PhaseName::Over]);
+    assert_eq!(pair.ordered(1, VAULT, is_register), 0);
+    nobody_lost(&pair);
+}
+
+#[test]
+fn a_channel_may_be_on_a_ledger_with_deposits_alone() {
+    let outcome = |balances: [u128; 2]| {
+        let row = balances.map(Amount::new).to_vec();
+        Allocation::new(vec![ether()], vec![row], vec![]).unwrap()
+    };
+    for balances in [[9, 9], [9, 0], [0, 9]] {
+        let mut pair = Pair::new();
+        let terms = pair.terms_of(outcome(balances));
+        let contributions = PerLedger::one(money(0));
+        pair.user(0, Command::Propose { terms, contributions }).settle();
+        assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+        let payer = usize::from(balances[0] == 0);
+        pair.pay(payer, 2).settle().user(1, Command::Close).settle();
+        let brought = balances.map(|it| i128::try_from(it).unwrap());
+        let paid: i128 = if payer == 0 { 2 } else { -2 };
+        assert_eq!(pair.vault.wallets, [-paid, paid], "{brought:?}");
+    }
+}
+
+/// The one who brings all sees the channel before its signature reached the other side.
+#[test]
+fn a_signature_that_was_lost_is_said_again_by_one_who_is_open_already() {
+    for (seed, balances) in (0..40).flat_map(|seed| [(seed, [9, 0]), (seed, [0, 9])]) {
+        let mut pair = Pair::new();
+        pair.net = Net::bad(seed, 50, 20, 20);
+        let row = balances.map(Amount::new).to_vec();
+        let terms = pair.terms_of(Allocation::new(vec![ether()], vec![row], vec![]).unwrap());
+        pair.user(0, Command::Propose { terms, contributions: PerLedger::one(money(0)) }).settle();
+        for _ in 0..100 {
+            pair.reconnect();
+        }
+        assert_eq!(pair.phases(), [PhaseName::Open; 2], "seed {seed}");
+    }
+}
+
+#[test]
+fn an_opening_on_two_ledgers_survives_every_loss() {
+    for seed in 0..60 {
+        let mut pair = Pair::new();
+        pair.net = Net::bad(seed, 40, 20, 20);
+        pair.propose_span([5, 5], [9, 9]).settle();
+        for _ in 0..100 {
+            pair.reconnect();
+        }
+        assert_eq!(pair.phases(), [PhaseName::Open; 2], "seed {seed}");
+    }
+}
+
+#[test]
+fn terms_name_the_ledgers_of_their_assets_in_order_and_one_shared_transaction() {
+    let mut pair = Pair::new();
+    let good = pair.span_terms([5, 5], [9, 9]);
+    let [coin, ether] = [0, 1].map(|place| good.ledgers.get(place).unwrap().clone());
+    let joint = perun_protocol::Funding::Joint {};
+    let other = LedgerTerms { funding: joint, ..ether.clone() };
+    for ledgers in [
+        vec![],
+        vec![coin.clone()],
+        vec![ether.clone(), coin.clone()],
+        vec![coin.clone(), ether.clone(), ether],
+        vec![coin, other],
+    ] {
+        let ledgers = PerLedger::new(ledgers).unwrap();
+        let contributions = ledgers.map(|_| money(0));
+        let terms = perun_protocol::Terms { ledgers, ..good.clone() };
+        let propose =
+            Command::Propose { terms: terms.clone(), contributions: contributions.clone() };
+        assert_eq!(pair.feed(0, Input::Command(propose)), Err(Declined::Misuse(Misuse::Terms)));
+        let mut pair = Pair::new();
+        pair.forge(0, Body::Propose { terms, contributions }).unwrap();
+        assert_eq!(pair.phases()[1], PhaseName::Over);
+    }
+}
+
+/// A peer that falls silent after each of its messages, in both roles.
+#[test]
+fn a_silent_peer_keeps_nobodys_deposit() {
+    for silent in 0..2 {
+        for limit in 0.. {
+            let mut pair = Pair::new();
+            pair.nodes[silent].silent_after = Some(limit);
+            pair.propose_span([50, 50], [90, 90]).settle();
+            let honest = 1 - silent;
+            let opened = pair.phases() == [PhaseName::Open; 2];
+            if opened {
+                pair.pay_in(silent, COIN, 3).pay_in(silent, ETHER, 4).settle();
+            }
+            let floor = pair.nodes[honest]
+                .machine
+                .agreed()
+                .map(|_| [pair.row(honest, COIN)[honest], pair.row(honest, ETHER)[honest]]);
+            let fell_silent = pair.nodes[silent].is_silent;
+            pair.wait();
+            if pair.phases()[honest] == PhaseName::Open {
+                pair.user(honest, Command::Dispute).settle().wait();
+            }
+            let least = floor.filter(|_| opened).unwrap_or([50, 90]);
+            let least = [0, 1].map(|row| i128::try_from(least[row]).unwrap() - [50, 90][row]);
+            let gains = pair.gains(honest);
+            let phase = pair.phases()[honest];
+            assert!(
+                gains[0] >= least[0] && gains[1] >= least[1],
+                "{silent} silent after {limit}: {gains:?} of {least:?} in {phase:?}"
+            );
+            let ends = [PhaseName::Settled, PhaseName::Over, PhaseName::Fresh];
+            assert!(ends.contains(&phase), "{silent} silent after {limit} hangs us in {phase:?}");
+            if !fell_silent {
+                assert!(limit > 4, "the story has more messages than that");
+                break;
+            }
+        }
+    }
+}
+
+/// A process that dies anywhere on the way to a channel on two ledgers, and in it.
+#[test]
+fn a_channel_on_two_ledgers_survives_a_death_anywhere() {
+    for death in [Death::BeforeRecords, Death::BeforeEffects, Death::BetweenEffects] {
+        for at in 0.. {
+            let mut pair = Pair::new();
+            pair.death = Some((at, death));
+            pair.propose_span([50, 50], [90, 90]).settle();
+            pair.reconnect().reconnect();
+            if pair.phases() == [PhaseName::Fresh; 2] {
+                pair.propose_span([50, 50], [90, 90]).settle();
+            }
+            pair.advance(1);
+            assert_eq!(pair.phases(), [PhaseName::Open; 2], "{death:?} at {at}");
+            pair.pay_in(0, COIN, 5).pay_in(1, ETHER, 7).settle();
+            pair.reconnect().reconnect();
+            pair.user(1, Command::Dispute).settle().wait();
+            assert_eq!([pair.gains(0), pair.gains(1)], [[-5, 7], [5, -7]], "{death:?} at {at}");
+            if !pair.died {
+                assert!(at > 20, "the story has more steps than that");
+                break;
+            }
+        }
+    }
+}
+
+/// The same when the opening fails after the release.
+#[test]
+fn an_opening_that_fails_survives_a_death_anywhere() {
+    for death in [Death::BeforeRecords, Death::BeforeEffects, Death::BetweenEffects] {
+        for at in 0.. {
+            let mut pair = Pair::new();
+            pair.death = Some((at, death));
+            pair.ledger.is_deaf = true;
+            pair.propose_span([50, 50], [90, 90]).settle();
+            pair.reconnect().reconnect();
+            pair.pass_time();
+            pair.ledger.is_deaf = false;
+            pair.wait();
+            nobody_lost(&pair);
+            let ends = [PhaseName::Settled, PhaseName::Over, PhaseName::Fresh];
+            assert!(pair.phases().iter().all(|phase| ends.contains(phase)), "{death:?} at {at}");
+            if !pair.died {
+                assert!(at > 20, "the story has more steps than that");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn real_signatures_open_a_channel_on_two_ledgers_too() {
+    let configs = [perun_protocol::Config::default(); 2];
+    let mut pair = Pair::with(Keys::Real, configs);
+    pair.propose_span([5, 5], [9, 9]).settle();
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+    pair.user(0, Command::Dispute).settle().wait();
+    nobody_lost(&pair);
+}

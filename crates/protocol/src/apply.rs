@@ -83,6 +83,11 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
         Record::Succeeded { deadline } => {
             return Phase::Open(Box::new(open.succeeded(*deadline)));
         }
+        record if is_about_swap(record) => {
+            if !open.apply_swap(record) {
+                return unfit(open);
+            }
+        }
         Record::Ended { ending } => return Phase::Over(ending.clone()),
         Record::WitnessKept { .. }
         | Record::Assembled { .. }
@@ -94,6 +99,23 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
         _ => return unfit(open),
     }
     Phase::Open(open)
+}
+
+const fn is_about_swap(record: &Record) -> bool {
+    matches!(
+        record,
+        Record::SwapOffered { .. }
+            | Record::SwapAsked { .. }
+            | Record::SwapAccepted { .. }
+            | Record::SwapCountersigned { .. }
+            | Record::SwapRevealed { .. }
+            | Record::SwapFinished { .. }
+            | Record::SwapCancelling { .. }
+            | Record::SwapCancelled { .. }
+            | Record::SwapCancelRequested {}
+            | Record::SwapSecret { .. }
+            | Record::SwapDropped {}
+    )
 }
 
 /// The journal does not fit to itself: what we signed may be missing from it.
@@ -123,11 +145,13 @@ impl Open {
                 self.wait_for_turn(*deadline);
             }
             Record::TurnRequested {} => self.peer_wants = true,
-            Record::Extended { deadline } => {
-                if let Activity::Updating(flight) = &mut self.activity {
-                    flight.deadline = *deadline;
+            Record::Extended { deadline } => match &mut self.activity {
+                Activity::Updating(flight) => flight.deadline = *deadline,
+                Activity::Swapping(_) => {
+                    self.apply_swap(record);
                 }
-            }
+                _ => {}
+            },
             _ => {}
         }
     }

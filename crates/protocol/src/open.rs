@@ -24,8 +24,9 @@ use crate::payment::{Batch, Payment, PaymentId, Queue};
 use crate::phase::{Joining, Joint, PhaseName};
 use crate::record::{Record, Resize, Wish};
 use crate::refusal::{Declined, Misuse};
-use crate::units::{Digest, Index, Time, Turn};
-use crate::{resize, update};
+use crate::swapping::Swapping;
+use crate::units::{Digest, Index, Preimage, Time, Turn};
+use crate::{resize, swap, update};
 
 /// A channel that lives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +51,8 @@ pub(crate) struct Open {
     /// The id of the peer's last payment.
     pub(crate) received_last: PaymentId,
     pub(crate) recent: Recent,
+    /// The secret of the last swap, if it was shown: it may be shown to the ledgers.
+    pub(crate) secret: Option<Preimage>,
 }
 
 /// What is on its way between the two sides.
@@ -64,6 +67,8 @@ pub(crate) enum Activity {
     ResizeAsked(Box<Asked>),
     /// A resize is built and released.
     Resizing(Box<Joining>),
+    /// A swap is pending; nothing else is signed.
+    Swapping(Box<Swapping>),
 }
 
 /// Our update on its way.
@@ -125,9 +130,9 @@ pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<S
         Input::Message(message) => update::heard(context, open, message),
         Input::Ledger(sighting) => sighted(context, open, &sighting),
         Input::Backend(reply) => resize::joint(context, open, Input::Backend(reply)),
-        Input::LedgerClock { .. } => match open.activity {
+        Input::LedgerClock { ledger, now } => match open.activity {
             Activity::Resizing(_) => resize::joint(context, open, input),
-            _ => Ok(Step::nothing()),
+            _ => swap::clock(context, open, ledger, now),
         },
         Input::Tick => late(context, open),
         Input::Connected => {
@@ -141,6 +146,9 @@ pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<S
 
 fn commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Step, Declined> {
     match (command, &open.activity) {
+        (Command::Pay(_) | Command::Close | Command::Resize { .. }, _) if open.is_swapping() => {
+            Err(Misuse::SwapPending.into())
+        }
         (Command::Pay(payment), _) => pay(context, open, payment),
         (Command::Close, _) => wish(context, open, Wish::Close {}),
         (Command::Resize { changes, chain, contribution }, _) => {
@@ -167,6 +175,22 @@ fn commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Ste
             resize::decline(context, open, DeclineReason::User {}, true)
         }
         (Command::Dispute, _) => Ok(court::dispute(context, open)),
+        (command, _) => swap_commanded(context, open, command),
+    }
+}
+
+fn swap_commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Step, Declined> {
+    match (command, open.swapping()) {
+        (Command::Swap { legs, preimage }, _) => {
+            wish(context, open, swap::wished(context, open, legs, preimage)?)
+        }
+        (Command::AcceptSwap { clocks }, Some(Swapping::Asked(asked))) => {
+            swap::accept(context, open, asked, &clocks)
+        }
+        (Command::DeclineSwap, Some(Swapping::Asked(asked))) => {
+            Ok(swap::refuse(context, open, asked.half.version(), RejectReason::User {}))
+        }
+        (Command::CancelSwap, _) => swap::unwanted(context, open),
         _ => Err(Misuse::NotNow.into()),
     }
 }
@@ -237,6 +261,9 @@ fn move_on(context: &Context<'_>, open: &Open, outlook: Outlook<'_>) -> Result<S
     let has_payments = !open.queue.is_empty() || outlook.payment.is_some();
     match outlook.wish {
         Some(Wish::Resize { resize }) => Ok(resize::propose(context, open, resize)),
+        Some(Wish::Swap { swap, preimage }) => {
+            Ok(swap::offer(context, open, &outlook, swap, *preimage))
+        }
         _ if has_payments => propose(context, open, outlook, false),
         Some(Wish::Close {}) => propose(context, open, outlook, true),
         None if outlook.peer_wants => Ok(yield_turn(context, outlook.turn.passed(), false)),
@@ -335,6 +362,9 @@ fn late(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
         Activity::Resizing(joining) if is_past(joining.deadline) => {
             return resize::joint(context, open, Input::Tick);
         }
+        Activity::Swapping(swapping) if swapping.deadline().is_some_and(is_past) => {
+            return swap::late(context, open, swapping);
+        }
         _ => {}
     }
     if !open.patience.is_some_and(is_past) {
@@ -349,6 +379,9 @@ fn late(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
             if let Some(Wish::Resize { .. }) = open.wish {
                 let reason = DeclineReason::TooLate {};
                 effects.push(Event::ResizeFailed(reason).effect());
+            }
+            if let Some(Wish::Swap { .. }) = open.wish {
+                effects.push(Event::SwapFailed(FailureReason::Waited).effect());
             }
             effects.extend(open.wished_contribution().and_then(|one| open.release(one)));
             Ok(silent.and(Step::new(vec![Record::PatienceEnded {}], effects)))
@@ -365,6 +398,9 @@ pub(crate) fn outstanding(context: &Context<'_>, open: &Open) -> Result<Step, De
             effects.push(context.send(resize::request(&asked.resize)));
         }
         Activity::Resizing(_) => return resize::joint(context, open, Input::Connected),
+        Activity::Swapping(swapping) => {
+            effects.extend(swap::repeated(context, open, swapping));
+        }
         _ => {}
     }
     if open.peer_ready && open.wants() && open.turn.holder() != open.channel.index {
@@ -386,6 +422,7 @@ fn restarted(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
             let (changes, deadline) = (asked.resize.changes.clone(), asked.deadline);
             effects.push(Event::ResizeRequested { changes, deadline }.effect());
         }
+        Activity::Swapping(swapping) => effects.extend(swapping.asked()),
         _ => {}
     }
     Ok(Step::effects(effects).and(outstanding(context, open)?))
@@ -437,6 +474,7 @@ impl Open {
             paid_last: PaymentId::default(),
             received_last: PaymentId::default(),
             recent: Recent::default(),
+            secret: None,
         }
     }
 
@@ -461,7 +499,7 @@ impl Open {
     }
 
     /// How much of our balance waits or is on its way.
-    fn committed(&self, asset: usize) -> Amount {
+    pub(crate) fn committed(&self, asset: usize) -> Amount {
         let waiting = self.queue.needed(asset);
         let Activity::Updating(flight) = &self.activity else { return waiting };
         let (index, now) = (self.channel.index.column(), self.channel.state().outcome());
@@ -492,6 +530,7 @@ impl Open {
         let proof = self.channel.latest.proof.as_ref();
         let next_version = match &self.activity {
             Activity::Updating(flight) => flight.state.version(),
+            Activity::Swapping(it) => it.on_its_way().unwrap_or(self.channel.next_version),
             _ => self.channel.next_version,
         };
         context.send(Body::Sync {
@@ -511,6 +550,7 @@ impl Open {
                 Joint::Released { .. } => PhaseName::ResizeReleased,
                 _ => PhaseName::Resizing,
             },
+            Activity::Swapping(swapping) => swapping.name(),
         }
     }
 
@@ -521,6 +561,7 @@ impl Open {
             Activity::CloseAsked(asked) => Some(asked.1),
             Activity::ResizeAsked(asked) => Some(asked.deadline),
             Activity::Resizing(joining) => Some(joining.deadline),
+            Activity::Swapping(swapping) => swapping.deadline(),
         };
         activity.into_iter().chain(self.patience).min()
     }
@@ -534,6 +575,7 @@ impl Open {
             Activity::ResizeAsked(asked) if asked.by == self.channel.index => WaitingFor::Peer,
             Activity::ResizeAsked(_) => WaitingFor::User,
             Activity::Resizing(joining) => joining.joint.waiting_for(),
+            Activity::Swapping(swapping) => swapping.waiting_for(),
         }
     }
 }

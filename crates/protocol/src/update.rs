@@ -28,7 +28,7 @@ use crate::open::{Activity, Flight, Open, Outlook, failed, go_on, outstanding};
 use crate::payment::Batch;
 use crate::record::{Agreed, Record};
 use crate::refusal::{Declined, Refusal};
-use crate::resize;
+use crate::{resize, swap};
 use crate::units::Turn;
 
 /// Decides about a message of the peer.
@@ -59,6 +59,13 @@ pub(crate) fn heard(
             let message = Message { opening: message.opening, body };
             resize::joint(context, open, Input::Message(message))
         }
+        body @ (Body::SwapOffer { .. }
+        | Body::SwapAccept { .. }
+        | Body::SwapReveal { .. }
+        | Body::SwapDone { .. }
+        | Body::SwapCancelRequest { .. }
+        | Body::SwapCancel { .. }
+        | Body::SwapCancelled { .. }) => swap::heard(context, open, body),
         // The opening is long over; the peer repeats itself.
         Body::Accept { .. } | Body::Propose { .. } | Body::Sign { .. } => Ok(Step::nothing()),
     }
@@ -316,6 +323,7 @@ fn refused(
             let next = go_on(context, open, outlook);
             Ok(Step::new(vec![record], effects).and(next))
         }
+        Activity::Swapping(swapping) => swap::refused(context, open, swapping, version),
         _ if version < open.channel.next_version => Ok(Step::nothing()),
         _ => Err(Refusal::Unexpected.into()),
     }
@@ -425,14 +433,18 @@ fn ahead(
         context.crypto.verify(&flight.digest, &proof.mine, &peer).map_err(Refusal::Signature)?;
         return Ok(completed(context, open, flight, open.peer_wants, proof.mine));
     }
-    transition::check_ordinary_of(
-        &channel.params,
-        &channel.id,
-        channel.state(),
-        state,
-        state.version(),
-    )
-    .map_err(Refusal::Transition)?;
+    if let Some(step) = swap::caught_up(context, open, state, proof) {
+        return step;
+    }
+    let is_plain = state.data().is_empty() && channel.state().data().is_empty();
+    let version = state.version();
+    let (params, current) = (&channel.params, channel.state());
+    // A journal can have lost a swap as well as a payment.
+    let checked = match is_plain {
+        true => transition::check_ordinary_of(params, &channel.id, current, state, version),
+        false => transition::check(params, current, state, version),
+    };
+    checked.map_err(Refusal::Transition)?;
     let digest = context.crypto.digest(state);
     context.crypto.verify(&digest, &proof.yours, &own).map_err(|_| Refusal::Unproven)?;
     context.crypto.verify(&digest, &proof.mine, &peer).map_err(Refusal::Signature)?;

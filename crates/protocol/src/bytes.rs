@@ -9,8 +9,8 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use perun_channel::swap::Swap;
 use perun_channel::codec::{self, Decode, DecodeError, Encode, Reader};
+use perun_channel::swap::Swap;
 use perun_channel::{
     Allocation, Amount, ChannelId, LedgerId, Params, Participant, Signature, State, Version,
 };

@@ -125,9 +125,7 @@ impl Docket<'_> {
     pub(crate) fn passed(&self, context: &Context<'_>, now: LedgerTime) -> Step {
         let Some(case) = self.case else { return Step::nothing() };
         match &case.stage {
-            Stage::Registered { state, until, .. }
-                if now >= *until && self.may_conclude(state) =>
-            {
+            Stage::Registered { state, until, .. } if now >= *until && self.may_conclude(state) => {
                 let Some(decision) = self.decision(state, now) else { return Step::nothing() };
                 let (target, state) = (self.open.channel.target(self.place), state.clone());
                 let (ledger, deadline) = (self.place.ledger, context.commit());
@@ -308,9 +306,8 @@ impl Settlement {
     pub fn paid(&self) -> Allocation {
         let outcome = self.state.outcome();
         let swap = Swap::pending(&self.state).ok().flatten().filter(|_| self.claimed);
-        let moved = swap.and_then(|swap| {
-            swap.applied(outcome, |asset| asset.ledger() == self.ledger).ok()
-        });
+        let moved =
+            swap.and_then(|swap| swap.applied(outcome, |asset| asset.ledger() == self.ledger).ok());
         moved.unwrap_or_else(|| outcome.clone())
     }
 }

@@ -18,9 +18,7 @@ use crate::ledgers::PerLedger;
 use crate::message::{DeclineReason, Handover, Offer, RejectReason};
 use crate::payment::Payment;
 use crate::terms::{Assembly, Changes, Terms, Witness};
-use crate::units::{
-    Digest, Index, LedgerBytes, LedgerTime, Preimage, Time, TransactionId, Turn,
-};
+use crate::units::{Digest, Index, LedgerBytes, LedgerTime, Preimage, Time, TransactionId, Turn};
 
 /// The number of this format of records, in front of each.
 const FORMAT: u8 = 3;

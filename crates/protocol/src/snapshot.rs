@@ -18,9 +18,7 @@ use crate::open::{Activity, Asked, Flight, Open, Recent};
 use crate::payment::Queue;
 use crate::phase::{Aborting, Case, Court, Founding, Joining, Joint, Phase, Proposal, Stage};
 use crate::registrations::Registrations;
-use crate::swapping::{
-    Cancelling, Held, Offered, Ready, Revealed, Signing, SwapAsked, Swapping,
-};
+use crate::swapping::{Cancelling, Held, Offered, Ready, Revealed, Signing, SwapAsked, Swapping};
 use crate::units::OpeningId;
 
 /// The number of this format of snapshots, in front of each.

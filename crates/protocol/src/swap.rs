@@ -372,9 +372,10 @@ fn revealed(
 ) -> Result<Step, Declined> {
     let latest = &open.channel.latest;
     let Some(Swapping::Held(_)) = open.swapping() else {
-        let proof = latest.proof.as_ref().filter(|_| {
-            latest.state.version() == version && open.secret == Some(preimage)
-        });
+        let proof = latest
+            .proof
+            .as_ref()
+            .filter(|_| latest.state.version() == version && open.secret == Some(preimage));
         let Some(proof) = proof else { return stale(open, version) };
         // The peer did not hear our answer: the same once more.
         let message = Body::SwapDone { version, signature: proof.digest };
@@ -390,9 +391,8 @@ fn revealed(
         let known = decision::shown(context, open, None, preimage);
         return Ok(known.map_or_else(Step::nothing, |(step, _)| step));
     }
-    let mut step = Step::effects(vec![
-        context.send(Body::SwapDone { version, signature: next.digest }),
-    ]);
+    let mut step =
+        Step::effects(vec![context.send(Body::SwapDone { version, signature: next.digest })]);
     let ended = finished(context, open, next.signed(signature), Some(preimage));
     step.records.extend(ended.records);
     step.effects.extend(ended.effects);
@@ -406,8 +406,7 @@ fn finished(
     preimage: Option<Preimage>,
 ) -> Step {
     let version = agreed.state.version();
-    let effects =
-        vec![Event::Updated { version }.effect(), Event::Swapped { version }.effect()];
+    let effects = vec![Event::Updated { version }.effect(), Event::Swapped { version }.effect()];
     let next = resumed(context, open, &agreed);
     Step::new(vec![Record::SwapFinished { agreed, preimage }], effects).and(next)
 }
@@ -520,11 +519,7 @@ pub(crate) fn unwanted(context: &Context<'_>, open: &Open) -> Result<Step, Decli
 }
 
 /// What the peer may not have heard, and what a new process has to ask for again.
-pub(crate) fn repeated(
-    context: &Context<'_>,
-    open: &Open,
-    swapping: &Swapping,
-) -> Vec<Effect> {
+pub(crate) fn repeated(context: &Context<'_>, open: &Open, swapping: &Swapping) -> Vec<Effect> {
     let channel = &open.channel;
     let body = match swapping {
         Swapping::Offered(Offered { half: Signing { state, digest }, .. }) => {

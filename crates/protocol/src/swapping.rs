@@ -148,7 +148,8 @@ impl Swapping {
 impl Open {
     /// Whether a swap is pending or waits for the turn.
     pub(crate) const fn is_swapping(&self) -> bool {
-        matches!(self.activity, Activity::Swapping(_)) || matches!(self.wish, Some(Wish::Swap { .. }))
+        matches!(self.activity, Activity::Swapping(_))
+            || matches!(self.wish, Some(Wish::Swap { .. }))
     }
 
     /// The pending swap.

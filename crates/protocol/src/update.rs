@@ -28,8 +28,8 @@ use crate::open::{Activity, Flight, Open, Outlook, failed, go_on, outstanding};
 use crate::payment::Batch;
 use crate::record::{Agreed, Record};
 use crate::refusal::{Declined, Refusal};
-use crate::{resize, swap};
 use crate::units::Turn;
+use crate::{resize, swap};
 
 /// Decides about a message of the peer.
 pub(crate) fn heard(

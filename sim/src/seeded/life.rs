@@ -120,11 +120,13 @@ impl Run {
             answer_secs: 2 * TICK_SECS,
             user_secs: 2 * TICK_SECS,
             commit_secs: COMMIT * TICK_SECS,
+            fund_secs: TICK_SECS,
             patience_secs: 4 * TICK_SECS,
             challenge_secs_min: TICK_SECS,
             challenge_secs_max: 100 * TICK_SECS,
             accept_close: script != Script::KeepsFinal,
             on_silence: OnSilence::Dispute,
+            swaps: perun_protocol::SwapConfig::OFF,
         };
         let houses = [flaw, Flaw::None].map(|flaw| House::new(OPENING, config, flaw));
         let propose = Input::Command(Command::Propose {
@@ -236,7 +238,7 @@ impl Run {
                         proof: None,
                     },
                     Stage::Paid if cell.marks == 0 => Standing::Closed { state },
-                    Stage::Paid => Standing::Concluded { state, unpaid: 0 },
+                    Stage::Paid => Standing::Concluded { state, unpaid: 0, preimage: None },
                 }
             }
         };

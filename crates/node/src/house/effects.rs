@@ -4,8 +4,9 @@
 
 use perun_channel::State;
 use perun_protocol::{
-    Assembly, Body, Changes, Command, DeclineReason, Effect, Event, Input, LedgerBytes, Message,
-    Misuse, OpeningId, PerLedger, Plan, Reply, Target, Terms, Time, Transaction, Witness,
+    Assembly, Body, Changes, Command, DeclineReason, Effect, Event, Input, LedgerBytes, LedgerTime,
+    Machine, Message, Misuse, OpeningId, PerLedger, Plan, Reply, Target, Terms, Time, Transaction,
+    Witness,
 };
 
 use super::House;
@@ -67,8 +68,13 @@ impl House {
             Effect::Register { target, agreed, slot, attempt } => {
                 ledgers.get(target.ledger)?.register(&target, &agreed, slot, attempt, &sign)
             }
-            Effect::Conclude { target, state, attempt } => {
-                ledgers.get(target.ledger)?.conclude(&target, &state, attempt)
+            Effect::Conclude { target, state, decision, attempt } => {
+                ledgers.get(target.ledger)?.conclude(&target, &state, decision, attempt)
+            }
+            Effect::ReadClock { ledger } => {
+                let clock = ledgers.get(ledger)?.clock()?;
+                let _ = self.feed(now, opening, Input::LedgerClock { ledger, now: clock });
+                Ok(())
             }
             Effect::Withdraw { target, state, rows, attempt } => {
                 ledgers.get(target.ledger)?.withdraw(&target, &state, rows, attempt)
@@ -161,6 +167,21 @@ impl House {
             }
         };
         (answer, refusal)
+    }
+
+    /// The clocks of a channel's ledgers, in the channel's order: what the answer to a swap needs.
+    pub(super) fn clocks(
+        &mut self,
+        opening: OpeningId,
+    ) -> Result<PerLedger<LedgerTime>, NodeError> {
+        let machine = self.seats.get(&opening).map(|seat| &seat.machine);
+        let agreed = machine.and_then(Machine::agreed);
+        let agreed = agreed.ok_or(NodeError::UnknownChannel(opening))?;
+        let mut clocks = Vec::new();
+        for ledger in agreed.state.outcome().ledgers() {
+            clocks.push(self.ledgers.get(ledger)?.clock()?);
+        }
+        PerLedger::new(clocks).map_err(|_| NodeError::Declined(Misuse::Ledgers.into()))
     }
 
     /// The answer to a resize, and the refusal if the machine does not take it.

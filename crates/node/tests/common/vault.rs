@@ -10,7 +10,7 @@ use perun_channel::{
 };
 use perun_node::{DepositLedger, Ledger, LedgerError, OpenRequest, Signer, entropy};
 use perun_protocol::{
-    Agreed, Index, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Standing, Target, Terms,
+    Agreed, Decision, Index, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Standing, Target, Terms,
 };
 
 pub(crate) const VAULT: LedgerId = LedgerId::new(BackendId::ETHEREUM, 77);
@@ -115,7 +115,7 @@ impl Books {
     fn standing(&self, id: ChannelId, index: Index) -> Standing {
         let Some(account) = self.accounts.get(&id) else { return Standing::Absent };
         if let Some(state) = &account.paid {
-            return Standing::Concluded { state: state.clone(), unpaid: 0 };
+            return Standing::Concluded { state: state.clone(), unpaid: 0, preimage: None };
         }
         if let Some((state, until, proof)) = &account.registered {
             let state = state.clone();
@@ -125,7 +125,7 @@ impl Books {
             let by = Slot { participant: index.other(), delegate: false };
             let (until, now) = (LedgerTime::new(*until), LedgerTime::new(self.now));
             return match until <= now {
-                true => Standing::Concluded { state, unpaid },
+                true => Standing::Concluded { state, unpaid, preimage: None },
                 false => Standing::Registered { state, by, until, proof: Some(*proof) },
             };
         }
@@ -172,7 +172,13 @@ impl Ledger for Vault {
         self.books().register(&target.params, &agreed.state, signatures);
         Ok(())
     }
-    fn conclude(&mut self, target: &Target, state: &State, _: u32) -> Result<(), LedgerError> {
+    fn conclude(
+        &mut self,
+        target: &Target,
+        state: &State,
+        _: Option<Decision>,
+        _: u32,
+    ) -> Result<(), LedgerError> {
         self.withdraw(target, state, 0, 0)
     }
     fn withdraw(&mut self, target: &Target, _: &State, _: u32, _: u32) -> Result<(), LedgerError> {

@@ -378,6 +378,7 @@ fn restarted(court: &Court) -> Step {
                 effects.extend(told.filter(|it| !is_end(it) || !is_told));
                 is_told |= docket.finished(Some((state, *claimed))).is_some();
             }
+            Some(Stage::Registered { .. }) => effects.extend(docket.waits_for_clock()),
             Some(Stage::Void { ending: Some(ending) }) => {
                 let (ledger, ending) = (docket.place.ledger, ending.clone());
                 effects.push(Event::LedgerVoid { ledger, ending }.effect());

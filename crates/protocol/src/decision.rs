@@ -78,11 +78,22 @@ impl Docket<'_> {
         is_ours || (is_final && self.native(state).is_some())
     }
 
+    /// The question that a swap here waits for, once its state is registered.
+    pub(crate) fn waits_for_clock(&self) -> Option<Effect> {
+        let Some(Stage::Registered { state, .. }) = self.case.map(|case| &case.stage) else {
+            return None;
+        };
+        let ledger = self.place.ledger;
+        self.native(state).map(|_| Effect::ReadClock { ledger })
+    }
+
     /// A secret became known: a claim takes the place of a refund, and what waits looks again.
     fn reconsidered(&self, context: &Context<'_>) -> Step {
         let ledger = self.place.ledger;
         match self.case.map(|case| &case.stage) {
-            Some(Stage::Registered { .. }) => Step::effects(vec![Effect::ReadClock { ledger }]),
+            Some(Stage::Registered { .. }) => {
+                Step::effects(self.waits_for_clock().into_iter().collect())
+            }
             Some(Stage::Concluding { state, decision: Some(Decision::Refund {}), .. }) => {
                 let Some(claim) = self.claim(state) else { return Step::nothing() };
                 let (decision, target) = (Some(claim), self.open.channel.target(self.place));

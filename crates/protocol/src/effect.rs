@@ -206,6 +206,14 @@ pub enum Event {
         /// Until when to answer.
         deadline: Time,
     },
+    /// The peer asks for a swap in a single update, which the configuration allows; answer with
+    /// `AcceptSwap` or `DeclineSwap`.
+    ExchangeRequested {
+        /// The state that it leads to.
+        state: State,
+        /// Until when to answer.
+        deadline: Time,
+    },
     /// The swap has happened.
     Swapped {
         /// The version of the state.

@@ -26,7 +26,7 @@ use crate::record::{Record, Resize, Wish};
 use crate::refusal::{Declined, Misuse};
 use crate::swapping::Swapping;
 use crate::units::{Digest, Index, Preimage, Time, Turn};
-use crate::{resize, swap, update};
+use crate::{exchange, resize, swap, update};
 
 /// A channel that lives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,7 +61,7 @@ pub(crate) enum Activity {
     Idle,
     /// Our update waits for the peer's answer.
     Updating(Box<Flight>),
-    /// The peer's final update waits for our user's answer.
+    /// The peer's final update, or its exchange, waits for our user's answer.
     CloseAsked(Box<(Offer, Time)>),
     /// A resize waits for the other side's answer: the peer's if it is ours.
     ResizeAsked(Box<Asked>),
@@ -160,10 +160,16 @@ fn commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Ste
             }
             wish(context, open, Wish::Resize { resize: Resize { changes, chain, contribution } })
         }
-        (Command::AcceptClose, Activity::CloseAsked(asked)) => {
+        (Command::AcceptClose, Activity::CloseAsked(asked)) if asked.0.state.is_final() => {
             Ok(update::countersign(context, open, asked.0.clone()))
         }
-        (Command::DeclineClose, Activity::CloseAsked(asked)) => {
+        (Command::AcceptSwap { .. }, Activity::CloseAsked(asked)) if open.is_exchanging() => {
+            exchange::accept(context, open, &asked.0)
+        }
+        (Command::DeclineSwap, Activity::CloseAsked(asked)) if open.is_exchanging() => {
+            update::reject(context, open, &asked.0, RejectReason::User {})
+        }
+        (Command::DeclineClose, Activity::CloseAsked(asked)) if asked.0.state.is_final() => {
             update::reject(context, open, &asked.0, RejectReason::User {})
         }
         (Command::AcceptResize { contribution }, Activity::ResizeAsked(asked))
@@ -175,23 +181,7 @@ fn commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Ste
             resize::decline(context, open, DeclineReason::User {}, true)
         }
         (Command::Dispute, _) => Ok(court::dispute(context, open)),
-        (command, _) => swap_commanded(context, open, command),
-    }
-}
-
-fn swap_commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Step, Declined> {
-    match (command, open.swapping()) {
-        (Command::Swap { legs, preimage }, _) => {
-            wish(context, open, swap::wished(context, open, legs, preimage)?)
-        }
-        (Command::AcceptSwap { clocks }, Some(Swapping::Asked(asked))) => {
-            swap::accept(context, open, asked, &clocks)
-        }
-        (Command::DeclineSwap, Some(Swapping::Asked(asked))) => {
-            Ok(swap::refuse(context, open, asked.half.version(), RejectReason::User {}))
-        }
-        (Command::CancelSwap, _) => swap::unwanted(context, open),
-        _ => Err(Misuse::NotNow.into()),
+        (command, _) => swap::commanded(context, open, command),
     }
 }
 
@@ -229,7 +219,7 @@ fn pay(context: &Context<'_>, open: &Open, payment: Payment) -> Result<Step, Dec
     Ok(Step::new(vec![record], vec![]).and(next))
 }
 
-fn wish(context: &Context<'_>, open: &Open, wish: Wish) -> Result<Step, Declined> {
+pub(crate) fn wish(context: &Context<'_>, open: &Open, wish: Wish) -> Result<Step, Declined> {
     if open.wish.is_some() || open.is_closing() {
         return Err(Misuse::WishWaiting.into());
     }
@@ -416,7 +406,10 @@ fn restarted(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
     effects.extend(open.recent.events());
     match &open.activity {
         Activity::CloseAsked(asked) => {
-            effects.push(Event::CloseRequested { deadline: asked.1 }.effect());
+            effects.push(match open.is_exchanging() {
+                true => exchange::asked(&asked.0, asked.1).effect(),
+                false => Event::CloseRequested { deadline: asked.1 }.effect(),
+            });
         }
         Activity::ResizeAsked(asked) if asked.by != open.channel.index => {
             let (changes, deadline) = (asked.resize.changes.clone(), asked.deadline);
@@ -512,7 +505,7 @@ impl Open {
     fn is_closing(&self) -> bool {
         match &self.activity {
             Activity::Updating(flight) => flight.state.is_final(),
-            Activity::CloseAsked(_) => true,
+            Activity::CloseAsked(asked) => asked.0.state.is_final(),
             _ => false,
         }
     }
@@ -540,10 +533,11 @@ impl Open {
         })
     }
 
-    pub(crate) const fn name(&self) -> PhaseName {
+    pub(crate) fn name(&self) -> PhaseName {
         match &self.activity {
             Activity::Idle => PhaseName::Open,
             Activity::Updating(_) => PhaseName::Updating,
+            Activity::CloseAsked(_) if self.is_exchanging() => PhaseName::SwapAsked,
             Activity::CloseAsked(_) => PhaseName::CloseAsked,
             Activity::ResizeAsked(_) => PhaseName::Resizing,
             Activity::Resizing(joining) => match joining.joint {

@@ -219,9 +219,9 @@ wire_enum! {
             /// What happens to the turn.
             after: Handover,
         },
-        /// The peer proposes to close; our user decides.
+        /// The peer proposes to close, or an exchange; our user decides.
         19 => CloseAsked {
-            /// The final state.
+            /// The final state, or the one that the exchange leads to.
             offer: Offer,
             /// When our user's answer is too late.
             deadline: Time,

@@ -152,6 +152,11 @@ impl Open {
             || matches!(self.wish, Some(Wish::Swap { .. }))
     }
 
+    /// Whether our user is asked about an exchange.
+    pub(crate) fn is_exchanging(&self) -> bool {
+        matches!(&self.activity, Activity::CloseAsked(asked) if !asked.0.state.is_final())
+    }
+
     /// The pending swap.
     pub(crate) fn swapping(&self) -> Option<&Swapping> {
         match &self.activity {

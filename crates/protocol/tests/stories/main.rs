@@ -16,6 +16,7 @@ mod crashing;
 mod disputing;
 mod doubting;
 mod encoding;
+mod exchanging;
 mod founding;
 mod opening;
 mod paying;

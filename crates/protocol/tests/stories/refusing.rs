@@ -221,7 +221,9 @@ fn about_swaps(
         43 => Input::Command(Command::AcceptSwap { clocks: pair.clocks() }),
         44 => Input::Command(Command::DeclineSwap),
         45 => Input::Command(Command::CancelSwap),
-        46 => Input::LedgerClock { ledger: JOINT, now: LedgerTime::new(START + number % 8 * 4_500) },
+        46 => {
+            Input::LedgerClock { ledger: JOINT, now: LedgerTime::new(START + number % 8 * 4_500) }
+        }
         _ => Input::LedgerClock { ledger: VAULT, now: LedgerTime::new(START + number % 8 * 4_500) },
     }
 }

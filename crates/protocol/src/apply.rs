@@ -19,6 +19,7 @@ impl Phase {
     /// Takes over what a step decided.
     pub(crate) fn apply(self, record: &Record) -> Self {
         match self {
+            Self::Open(open) if is_about_swap(record) => swapped(open, record),
             Self::Open(open) => living(open, record),
             Self::Court(court) => court::apply(court, record),
             phase => opening::apply(phase, record),
@@ -83,11 +84,6 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
         Record::Succeeded { deadline } => {
             return Phase::Open(Box::new(open.succeeded(*deadline)));
         }
-        record if is_about_swap(record) => {
-            if !open.apply_swap(record) {
-                return unfit(open);
-            }
-        }
         Record::Ended { ending } => return Phase::Over(ending.clone()),
         Record::WitnessKept { .. }
         | Record::Assembled { .. }
@@ -99,6 +95,10 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
         _ => return unfit(open),
     }
     Phase::Open(open)
+}
+
+fn swapped(mut open: Box<Open>, record: &Record) -> Phase {
+    if open.apply_swap(record) { Phase::Open(open) } else { unfit(open) }
 }
 
 const fn is_about_swap(record: &Record) -> bool {

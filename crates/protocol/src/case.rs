@@ -358,6 +358,11 @@ impl Stage {
         matches!(self, Self::Aborting { .. } | Self::Void { .. })
     }
 
+    /// Whether it is known that this outcome is paid, and how its swap ended.
+    pub(crate) fn has_settled(&self, outcome: &State, moved: bool) -> bool {
+        matches!(self, Self::Settled { state, claimed } if state == outcome && *claimed == moved)
+    }
+
     /// Whether this registration is known.
     pub(crate) fn knows(&self, seen: &State, seen_by: &Slot, seen_until: LedgerTime) -> bool {
         match self {

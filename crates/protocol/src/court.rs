@@ -203,8 +203,10 @@ fn learnt(context: &Context<'_>, open: &Open, sighting: &Sighting) -> Option<(St
         _ => {
             let shown = Agreed::signed(state.clone(), digest, *theirs);
             newer.channel.latest = shown.clone();
-            let updated = Event::Updated { version: state.version() }.effect();
-            Step::new(vec![Record::Outdone { shown }], vec![updated])
+            let mut effects = vec![Event::Updated { version: state.version() }.effect()];
+            let ended = open.swapping().and_then(|swapping| swapping.ended_by(state));
+            effects.extend(ended.map(Event::effect));
+            Step::new(vec![Record::Outdone { shown }], effects)
         }
     };
     Some((step, newer))
@@ -228,16 +230,12 @@ fn heard(
         // It may still be taken back, but nothing is signed any more in a channel of which a part
         // is over.
         Standing::Concluded { .. } if !sighting.confirmed && court.is_none() => {
-            match open.is_swapping() {
-                true => dispute(context, open),
-                false => Step::nothing(),
-            }
+            let pending = open.swapping();
+            pending.map_or_else(Step::nothing, |_| dispute(context, open))
         }
         Standing::Closed { state } | Standing::Concluded { state, unpaid: 0, .. } => {
             let claimed = decision::secret_of(sighting).is_some_and(|it| it.opens(state));
-            let is_known = matches!(stage, Some(Stage::Settled { state: known, claimed: moved })
-                if known == state && *moved == claimed);
-            if is_known || !sighting.confirmed {
+            if stage.is_some_and(|stage| stage.has_settled(state, claimed)) || !sighting.confirmed {
                 return Step::nothing();
             }
             entering(context, &docket, false).and(settled(&docket, state, claimed))

@@ -214,6 +214,19 @@ impl fmt::Display for Misuse {
             Self::Reply => f.write_str(
                 "the backend's answer does not fit its task; nothing was signed, this is a defect",
             ),
+            Self::SwapPending | Self::Swap(_) | Self::SwapLimit(_) | Self::UsedSecret => {
+                self.about_a_swap(f)
+            }
+            Self::VersionsUsedUp => {
+                f.write_str("the channel has no version left; the money is safe, close the channel")
+            }
+        }
+    }
+}
+
+impl Misuse {
+    fn about_a_swap(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::SwapPending => f.write_str(
                 "a swap is pending, and nothing else is signed until it has ended; nothing changed, \
                  wait for it or cancel it",
@@ -230,9 +243,7 @@ impl fmt::Display for Misuse {
                 "this secret was used for a swap before, so the peer knows it; nothing was sent, draw \
                  another at random",
             ),
-            Self::VersionsUsedUp => {
-                f.write_str("the channel has no version left; the money is safe, close the channel")
-            }
+            _ => Ok(()),
         }
     }
 }

@@ -5,8 +5,8 @@
 //! which the swap is gone, and Q signs that. The duties are those of `docs/design/0003-swaps.md`:
 //! P signs first whatever has to do with the swap; nobody signs both ends of it; Q signs the result
 //! with the secret in hand, and goes to the ledgers in time if nothing happens; nothing else is
-//! signed in between. Whoever goes to the ledgers signs nothing more: then [`crate::court`] decides,
-//! and of what still arrives only the secret counts.
+//! signed in between. Whoever goes to the ledgers signs nothing more: then [`crate::court`]
+//! decides, and of what still arrives only the secret counts.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -281,7 +281,7 @@ pub(crate) fn repeated(context: &Context<'_>, open: &Open, swapping: &Swapping) 
             let version = channel.state().version();
             let Some(proof) = &channel.latest.proof else { return vec![] };
             let accept = Body::SwapAccept { version, signature: proof.digest };
-            let request = held.wants_out.then(|| Body::SwapCancelRequest { version });
+            let request = held.wants_out.then_some(Body::SwapCancelRequest { version });
             return [accept].into_iter().chain(request).map(|body| context.send(body)).collect();
         }
         Swapping::Revealed(Revealed { next, .. }) => {

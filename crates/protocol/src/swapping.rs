@@ -133,6 +133,20 @@ impl Swapping {
         Some(Event::SwapRequested { swap, deadline: asked.deadline }.effect())
     }
 
+    /// What our user is told if this state turns out to be complete.
+    pub(crate) fn ended_by(&self, state: &State) -> Option<Event> {
+        let version = state.version();
+        match self {
+            Self::Revealed(Revealed { next, .. }) if next.state == *state => {
+                Some(Event::Swapped { version })
+            }
+            Self::Cancelling(Cancelling { next, .. }) if next.state == *state => {
+                Some(Event::SwapCancelled { version })
+            }
+            _ => None,
+        }
+    }
+
     /// The version that is on its way, as the peer may not have heard of it.
     pub(crate) fn on_its_way(&self) -> Option<Version> {
         match self {

@@ -169,7 +169,7 @@ name_of_32_bytes! {
     Digest
 }
 
-/// The secret of a swap. It is not printed: before it is revealed, who knows it can take both sides.
+/// The secret of a swap. It is not printed: before it is shown, who knows it can take both sides.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Preimage([u8; 32]);
 

@@ -153,6 +153,47 @@ fn a_claim_takes_the_place_of_a_refund() {
     }
 }
 
+/// Nothing could be done before the expiry. Whoever may claim never refunds what it takes.
+#[test]
+fn a_claim_that_comes_after_the_expiry_is_still_a_claim() {
+    for (p, x) in ALL {
+        let mut pair = Pair::cut_at(p, x, 2);
+        pair.nodes[1 - p].is_silent = true;
+        pair.user(p, Command::Dispute).settle();
+        pair.clocks_pass(50_000);
+        pair.ledger.is_deaf = true;
+        pair.vault.is_deaf = true;
+        pair.advance(0);
+        assert_eq!(pair.decisions(p, x), [CLAIM], "{p} {x}");
+        assert_eq!(pair.decisions(p, other(x)), [Decision::Refund {}], "{p} {x}");
+    }
+}
+
+/// Who has no secret waits for the expiry of each ledger, and lets the legs lapse then.
+#[test]
+fn a_swap_lapses_at_its_expiry_and_not_before() {
+    for (p, x) in ALL {
+        let q = 1 - p;
+        let mut pair = Pair::cut_at(p, x, 1);
+        pair.user(q, Command::Dispute).settle();
+        pair.ledger.is_deaf = true;
+        pair.vault.is_deaf = true;
+        let refunds = |pair: &Pair| {
+            [x, other(x)].map(|on| [p, q].map(|place| pair.decisions(place, on).len()))
+        };
+        pair.advance(11_999);
+        assert_eq!(refunds(&pair), [[0, 0], [0, 0]], "{p} {x}");
+        pair.advance(1);
+        assert_eq!(refunds(&pair), [[1, 1], [0, 0]], "{p} {x}");
+        pair.advance(100);
+        pair.clocks_pass(11_899);
+        pair.advance(0);
+        assert_eq!(refunds(&pair)[1], [0, 0], "{p} {x}");
+        pair.advance(1);
+        assert_eq!(refunds(&pair)[1], [1, 1], "{p} {x}");
+    }
+}
+
 /// A preimage of something else is none.
 #[test]
 fn a_secret_counts_only_if_it_opens_the_swap() {

@@ -303,7 +303,9 @@ impl House {
             return Err(NodeError::UnknownChannel(opening));
         }
         let command = match command {
-            Command::AcceptSwap { .. } => Command::AcceptSwap { clocks: self.clocks(opening)? },
+            Command::AcceptSwap { .. } => {
+                Command::AcceptSwap { clocks: self.clocks(now, opening)? }
+            }
             command => command,
         };
         self.feed(now, opening, Input::Command(command)).map_err(NodeError::Declined)

@@ -132,7 +132,8 @@ pub enum Effect {
         /// How often it was submitted before; a higher fee may help.
         attempt: u32,
     },
-    /// Say what a ledger's clock shows, as an input: a swap waits for it.
+    /// Look at a ledger anew and say what its clock shows, as an input: a swap waits for it. What
+    /// the clock showed before is no answer.
     ReadClock {
         /// The ledger.
         ledger: LedgerId,

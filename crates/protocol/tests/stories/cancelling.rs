@@ -113,6 +113,36 @@ fn the_other_side_asks_and_signs_nothing_first() {
     }
 }
 
+/// The request comes when P has everything but the clock.
+#[test]
+fn a_request_is_granted_until_the_secret_is_out() {
+    let mut pair = Pair::cut_at(0, JOINT, 1);
+    let accept = last_to(&pair, 0);
+    pair.net.left = None;
+    pair.feed(0, Input::Message(accept)).unwrap();
+    let version = pair.agreed(0).state.version();
+    pair.forge(1, Body::SwapCancelRequest { version }).unwrap();
+    pair.settle();
+    was_cancelled(&pair);
+    nothing_moved(pair);
+}
+
+/// P's journal is older than its offer: the other side shows the signature that it has forgotten.
+#[test]
+fn a_journal_that_lost_an_offer_is_recognised() {
+    let mut pair = Pair::swapping();
+    let (old, entries) = (pair.nodes[0].machine.clone(), pair.nodes[0].journal.len());
+    pair.net.left = Some(1);
+    pair.swap(0, JOINT).settle();
+    pair.nodes[0].machine = old;
+    pair.nodes[0].journal.truncate(entries);
+    pair.net.left = None;
+    pair.reconnect();
+    assert!(pair.saw(0, |event| *event == Event::RolledBack));
+    assert_eq!(pair.phases()[0], PhaseName::Frozen);
+    assert!(!was_said(&pair, is_reveal));
+}
+
 #[test]
 fn whoever_has_shown_the_secret_takes_nothing_back() {
     for (p, x) in ALL {
@@ -354,6 +384,46 @@ fn a_secret_that_comes_with_a_wrong_signature_is_kept() {
         let given = pair.gained(&since)[1 - p][usize::from(x == JOINT)];
         assert_eq!(given, moved(p, x)[1 - p][usize::from(x == JOINT)]);
     }
+}
+
+/// While the swap waited for its turn, the other side paid away what it was to give.
+#[test]
+fn a_swap_that_became_impossible_is_not_offered() {
+    let mut pair = Pair::swapping();
+    pair.pay_in(0, 0, 40);
+    pair.swap(1, JOINT).settle();
+    assert!(pair.saw(1, |event| *event == Event::SwapFailed(FailureReason::Unfunded)));
+    assert!(!was_said(&pair, |body| matches!(body, Body::SwapOffer { .. })));
+    assert_eq!(pair.phases(), [PhaseName::Open; 2]);
+    pair.swap(0, JOINT).settle();
+    assert!(pair.saw(1, |event| matches!(event, Event::Swapped { .. })));
+}
+
+/// What waits to be paid, and what is on its way, is not promised in a swap as well.
+#[test]
+fn nobody_promises_what_it_has_spent() {
+    let mut pair = Pair::swapping();
+    pair.net.left = Some(0);
+    let own = pair.row(0, 1)[0];
+    pair.pay_in(0, ETHER, own - 29);
+    let refused = |needed, available| {
+        let (needed, available) = (Amount::new(needed), Amount::new(available));
+        Err(Misuse::Insufficient { asset: ETHER, needed, available }.into())
+    };
+    let command = pair.swap_command(0, JOINT);
+    assert_eq!(pair.feed(0, Input::Command(command)), refused(30, 29));
+    let mut pair = Pair::swapping();
+    pair.users_answer = false;
+    let own = pair.row(1, 0)[1];
+    pair.net.left = Some(0);
+    pair.pay_in(1, 0, own - 19);
+    let base = pair.agreed(0).state;
+    let state = carrying(&base, base.version().get() + 1, legs(0, [JOINT, VAULT], START));
+    assert_eq!(offer(&mut pair, 0, state), Ok(None));
+    let clocks = pair.clocks();
+    let done = pair.feed(1, Input::Command(Command::AcceptSwap { clocks }));
+    let (needed, available) = (Amount::new(20), Amount::new(19));
+    assert_eq!(done, Err(Misuse::Insufficient { asset: 0, needed, available }.into()));
 }
 
 /// A wish that waits for the turn for too long is given up, and says so.

@@ -238,5 +238,19 @@ fn each_side_decides_its_own_ledgers() {
         let refunds = |place, ledger| pair.decisions(place, ledger).contains(&Decision::Refund {});
         assert!(!refunds(p, x), "who has shown the secret never refunds what it takes");
         assert!(pair.submitted(p, |it| matches!(it, Effect::Register { .. })) >= 2);
+        for place in 0..2 {
+            let told = pair.nodes[place].events.iter().find_map(|event| match event {
+                Event::Settled { outcomes, own } => Some((outcomes, own)),
+                _ => None,
+            });
+            let (outcomes, own) = told.unwrap();
+            assert!(outcomes.iter().all(|outcome| outcome.claimed));
+            let (before, moves) = (origin(p), moved(p, x)[place]);
+            for row in 0..2 {
+                let then = before.outcome().balance(row, place).unwrap().get();
+                let due = i128::try_from(then).unwrap() + moves[row];
+                assert_eq!(i128::try_from(own[row].get()), Ok(due), "the user is told");
+            }
+        }
     }
 }

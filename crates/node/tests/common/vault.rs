@@ -1,6 +1,7 @@
 //! A ledger in memory where each side deposits for itself. It checks every signature, tells what it
 //! was told, and publishes the signatures of what is registered; it counts no rights to register,
 //! and the challenge of a registration ends once.
+#![allow(dead_code, reason = "each story uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -235,9 +236,10 @@ impl Ledger for Vault {
     }
     fn clock(&mut self) -> Result<LedgerTime, LedgerError> {
         let side = self.watched.first().map_or(0, |(_, index)| index.column());
-        match self.books().has_no_clock[side] {
+        let books = self.books();
+        match books.has_no_clock[side] {
             true => Err(LedgerError::Unavailable("the clock has stopped".into())),
-            false => Ok(LedgerTime::new(self.books().now)),
+            false => Ok(LedgerTime::new(books.now)),
         }
     }
 }

@@ -93,6 +93,8 @@ impl Seat {
             | PhaseName::Disputing
             | PhaseName::Registered
             | PhaseName::Concluding
+            | PhaseName::SwapAsked
+            | PhaseName::Swapping
             | PhaseName::Unpaid => true,
         }
     }
@@ -300,7 +302,8 @@ impl House {
         })
     }
 
-    /// Gives a machine one of the user's plain commands: those that need nothing of the ledger.
+    /// Gives a machine one of the user's plain commands: those that need nothing of the ledgers but
+    /// their clocks, which are read here.
     pub fn command(
         &mut self,
         now: Time,
@@ -310,6 +313,12 @@ impl House {
         if !self.seats.contains_key(&opening) {
             return Err(NodeError::UnknownChannel(opening));
         }
+        let command = match command {
+            Command::AcceptSwap { .. } => {
+                Command::AcceptSwap { clocks: self.clocks(now, opening)? }
+            }
+            command => command,
+        };
         self.feed(now, opening, Input::Command(command)).map_err(NodeError::Declined)
     }
 

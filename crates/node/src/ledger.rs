@@ -8,8 +8,8 @@
 use perun_channel::hash::keccak256;
 use perun_channel::{Address, Allocation, LedgerId, Params, Participant, Signature, State};
 use perun_protocol::{
-    Agreed, Changes, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms, Transaction,
-    Witness,
+    Agreed, Changes, Decision, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms,
+    Transaction, Witness,
 };
 
 use crate::LedgerError;
@@ -58,9 +58,15 @@ pub trait Ledger: Send {
         sign: Signer<'_>,
     ) -> Result<(), LedgerError>;
 
-    /// Pays out the registered state.
-    fn conclude(&mut self, target: &Target, state: &State, attempt: u32)
-    -> Result<(), LedgerError>;
+    /// Pays out the registered state. `decision` says how its swap ends here, if it has legs here;
+    /// a claim takes the place of a refund that was ordered before.
+    fn conclude(
+        &mut self,
+        target: &Target,
+        state: &State,
+        decision: Option<Decision>,
+        attempt: u32,
+    ) -> Result<(), LedgerError>;
 
     /// Pays out rows that were left, whatever that takes.
     fn withdraw(

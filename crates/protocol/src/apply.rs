@@ -19,6 +19,7 @@ impl Phase {
     /// Takes over what a step decided.
     pub(crate) fn apply(self, record: &Record) -> Self {
         match self {
+            Self::Open(open) if is_about_swap(record) => swapped(open, record),
             Self::Open(open) => living(open, record),
             Self::Court(court) => court::apply(court, record),
             phase => opening::apply(phase, record),
@@ -96,6 +97,27 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
     Phase::Open(open)
 }
 
+fn swapped(mut open: Box<Open>, record: &Record) -> Phase {
+    if open.apply_swap(record) { Phase::Open(open) } else { unfit(open) }
+}
+
+const fn is_about_swap(record: &Record) -> bool {
+    matches!(
+        record,
+        Record::SwapOffered { .. }
+            | Record::SwapAsked { .. }
+            | Record::SwapAccepted { .. }
+            | Record::SwapCountersigned { .. }
+            | Record::SwapRevealed { .. }
+            | Record::SwapFinished { .. }
+            | Record::SwapCancelling { .. }
+            | Record::SwapCancelled { .. }
+            | Record::SwapCancelRequested {}
+            | Record::SwapSecret { .. }
+            | Record::SwapDropped {}
+    )
+}
+
 /// The journal does not fit to itself: what we signed may be missing from it.
 fn unfit(open: Box<Open>) -> Phase {
     let ruling = Ruling { ledger: None, stage: Stage::Frozen };
@@ -123,11 +145,13 @@ impl Open {
                 self.wait_for_turn(*deadline);
             }
             Record::TurnRequested {} => self.peer_wants = true,
-            Record::Extended { deadline } => {
-                if let Activity::Updating(flight) = &mut self.activity {
-                    flight.deadline = *deadline;
+            Record::Extended { deadline } => match &mut self.activity {
+                Activity::Updating(flight) => flight.deadline = *deadline,
+                Activity::Swapping(_) => {
+                    self.apply_swap(record);
                 }
-            }
+                _ => {}
+            },
             _ => {}
         }
     }

@@ -10,12 +10,15 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use perun_channel::codec::{self, Decode, DecodeError, Encode, Reader};
+use perun_channel::swap::Swap;
 use perun_channel::{
     Allocation, Amount, ChannelId, LedgerId, Params, Participant, Signature, State, Version,
 };
 
-use crate::limits::MAX_LEDGER_BYTES;
-use crate::units::{Digest, Index, LedgerBytes, LedgerTime, OpeningId, Time, TransactionId, Turn};
+use crate::limits::{MAX_LEDGER_BYTES, MAX_SWAP_BYTES};
+use crate::units::{
+    Digest, Index, LedgerBytes, LedgerTime, OpeningId, Preimage, Time, TransactionId, Turn,
+};
 
 /// A value that messages and records are made of.
 pub(crate) trait Wire: Sized {
@@ -63,7 +66,7 @@ macro_rules! wire_by_array {
         }
     )* };
 }
-wire_by_array!(OpeningId, TransactionId, Digest);
+wire_by_array!(OpeningId, TransactionId, Digest, Preimage);
 
 macro_rules! wire_by_width {
     ($($name:ident),*) => { $(
@@ -106,6 +109,15 @@ impl Wire for LedgerBytes {
     }
 }
 
+impl Wire for Swap {
+    fn put(&self, out: &mut Vec<u8>) {
+        codec::put_bytes(out, &self.to_data());
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::from_data(&reader.bytes(MAX_SWAP_BYTES)?).map_err(|_| DecodeError::UnknownTag)
+    }
+}
+
 impl<T: Wire> Wire for Option<T> {
     fn put(&self, out: &mut Vec<u8>) {
         self.is_some().put(out);
@@ -124,6 +136,16 @@ impl<T: Wire> Wire for Box<T> {
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         T::take(reader).map(Self::new)
+    }
+}
+
+impl<A: Wire, B: Wire> Wire for (A, B) {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+        self.1.put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok((A::take(reader)?, B::take(reader)?))
     }
 }
 

@@ -10,7 +10,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use perun_channel::{Amount, State, Version};
+use perun_channel::swap::Swap;
+use perun_channel::{Allocation, Amount, State, Version};
 
 use crate::court::leaving;
 use crate::effect::{Effect, Event, FailureReason, Settlement, Step};
@@ -124,14 +125,13 @@ impl Docket<'_> {
     pub(crate) fn passed(&self, context: &Context<'_>, now: LedgerTime) -> Step {
         let Some(case) = self.case else { return Step::nothing() };
         match &case.stage {
-            Stage::Registered { state, until, .. }
-                if now >= *until && case.may_conclude(state.version(), self.latest()) =>
-            {
+            Stage::Registered { state, until, .. } if now >= *until && self.may_conclude(state) => {
+                let Some(decision) = self.decision(state, now) else { return Step::nothing() };
                 let (target, state) = (self.open.channel.target(self.place), state.clone());
                 let (ledger, deadline) = (self.place.ledger, context.commit());
                 Step::new(
-                    vec![Record::Concluding { ledger, deadline }],
-                    vec![Effect::Conclude { target, state, attempt: 0 }],
+                    vec![Record::Concluding { ledger, decision, deadline }],
+                    vec![Effect::Conclude { target, state, decision, attempt: 0 }],
                 )
             }
             _ => Step::nothing(),
@@ -172,11 +172,11 @@ impl Docket<'_> {
                 vec![Effect::SubmitClose { target: target(), agreed, attempt }]
             }
             Stage::Disputing { attempt, .. } | Stage::Registered { attempt, .. } => again(*attempt),
-            Stage::Concluding { state, attempt, .. } => {
+            Stage::Concluding { state, decision, attempt, .. } => {
                 let mut effects = again(*attempt);
-                if case.may_conclude(state.version(), self.latest()) {
-                    let (state, attempt) = (state.clone(), *attempt);
-                    effects.push(Effect::Conclude { target: target(), state, attempt });
+                if self.may_conclude(state) {
+                    let (state, decision, attempt) = (state.clone(), *decision, *attempt);
+                    effects.push(Effect::Conclude { target: target(), state, decision, attempt });
                 }
                 effects
             }
@@ -188,7 +188,7 @@ impl Docket<'_> {
     }
 
     /// What the user is told when this ledger has settled `state`.
-    pub(crate) fn told(&self, state: &State) -> Vec<Effect> {
+    pub(crate) fn told(&self, state: &State, claimed: bool) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let Activity::Updating(flight) = &self.open.activity {
             // The peer may have completed it without telling us; the ledger tells.
@@ -201,9 +201,9 @@ impl Docket<'_> {
         }
         if self.open.channel.places.len() > 1 {
             let (ledger, state) = (self.place.ledger, state.clone());
-            effects.push(Event::LedgerSettled(Settlement { ledger, state }).effect());
+            effects.push(Event::LedgerSettled(Settlement { ledger, state, claimed }).effect());
         }
-        effects.extend(self.finished(Some(state)).map(Event::effect));
+        effects.extend(self.finished(Some((state, claimed))).map(Event::effect));
         effects
     }
 
@@ -263,20 +263,23 @@ impl Docket<'_> {
     }
 
     /// That everything is settled, if it is once this ledger has settled `state`, or has nothing.
-    pub(crate) fn finished(&self, state: Option<&State>) -> Option<Event> {
+    pub(crate) fn finished(&self, state: Option<(&State, bool)>) -> Option<Event> {
         let mut outcomes: Vec<Settlement> = Vec::new();
         for (position, place) in self.open.channel.places.iter().enumerate() {
             let settled = if place.ledger == self.place.ledger {
                 state
             } else {
                 match &self.court?.cases.get(position)?.stage {
-                    Stage::Settled { state } => Some(state),
+                    Stage::Settled { state, claimed } => Some((state, *claimed)),
                     Stage::Void { .. } => None,
                     _ => return None,
                 }
             };
-            let (ledger, settled) = (place.ledger, settled.cloned());
-            outcomes.extend(settled.map(|state| Settlement { ledger, state }));
+            let ledger = place.ledger;
+            outcomes.extend(settled.map(|(state, claimed)| {
+                let state = state.clone();
+                Settlement { ledger, state, claimed }
+            }));
         }
         let own = self.open.channel.index;
         let assets = self.open.channel.state().outcome().assets().iter().enumerate();
@@ -293,8 +296,20 @@ fn paid(
     side: Index,
 ) -> Amount {
     let outcome = outcomes.iter().find(|outcome| outcome.ledger == ledger);
-    let balance = outcome.and_then(|it| it.state.outcome().balance(row, side.column()));
+    let balance = outcome.and_then(|it| it.paid().balance(row, side.column()));
     balance.unwrap_or_default()
+}
+
+impl Settlement {
+    /// What was paid: the balances, with the legs of this ledger moved if they were claimed.
+    #[must_use]
+    pub fn paid(&self) -> Allocation {
+        let outcome = self.state.outcome();
+        let swap = Swap::pending(&self.state).ok().flatten().filter(|_| self.claimed);
+        let moved =
+            swap.and_then(|swap| swap.applied(outcome, |asset| asset.ledger() == self.ledger).ok());
+        moved.unwrap_or_else(|| outcome.clone())
+    }
 }
 
 impl Case {
@@ -313,9 +328,12 @@ impl Case {
     pub(crate) fn apply(&mut self, index: Index, record: &Record) {
         self.registrations.apply(index, record);
         match (&self.stage, record) {
-            (Stage::Registered { state, .. }, Record::Concluding { deadline, .. }) => {
-                let state = state.clone();
-                self.stage = Stage::Concluding { state, attempt: 0, deadline: *deadline };
+            (
+                Stage::Registered { state, .. } | Stage::Concluding { state, .. },
+                Record::Concluding { decision, deadline, .. },
+            ) => {
+                let (state, decision, deadline) = (state.clone(), *decision, *deadline);
+                self.stage = Stage::Concluding { state, decision, attempt: 0, deadline };
             }
             (stage, Record::Resubmitted { deadline, .. }) => self.stage = stage.retried(*deadline),
             _ => {}
@@ -338,6 +356,11 @@ impl Stage {
     /// Whether there was no channel on the ledger when it was last looked at.
     pub(crate) const fn is_unborn(&self) -> bool {
         matches!(self, Self::Aborting { .. } | Self::Void { .. })
+    }
+
+    /// Whether it is known that this outcome is paid, and how its swap ended.
+    pub(crate) fn has_settled(&self, outcome: &State, moved: bool) -> bool {
+        matches!(self, Self::Settled { state, claimed } if state == outcome && *claimed == moved)
     }
 
     /// Whether this registration is known.

@@ -2,6 +2,7 @@
 //! journal: a changed configuration holds from the next deadline on.
 
 use crate::limits::MAX_WAIT_SECS;
+use crate::timing::SwapConfig;
 
 /// The waits, in seconds, and the choices of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub accept_close: bool,
     /// What happens when the peer leaves an update unanswered.
     pub on_silence: OnSilence,
+    /// Which swaps are taken part in.
+    pub swaps: SwapConfig,
 }
 
 /// What happens when the peer leaves an update unanswered.
@@ -48,6 +51,7 @@ impl Default for Config {
             challenge_secs_max: MAX_WAIT_SECS,
             accept_close: true,
             on_silence: OnSilence::Dispute,
+            swaps: SwapConfig::OFF,
         }
     }
 }

@@ -20,10 +20,10 @@ use crate::machine::Context;
 use crate::message::Body;
 use crate::open::{Activity, Open, failed};
 use crate::phase::{Case, Court, Phase, Stage};
-use crate::record::{Agreed, Ending, Record};
+use crate::record::{Agreed, Ending, Record, Wish};
 use crate::refusal::{Declined, Misuse, Refusal};
 use crate::registrations::Registrations;
-use crate::{resize, update};
+use crate::{decision, resize, update};
 
 /// Leaves without the peer: registers the newest complete state on every ledger.
 pub(crate) fn dispute(context: &Context<'_>, open: &Open) -> Step {
@@ -52,6 +52,9 @@ pub(crate) fn dispute_on(context: &Context<'_>, open: &Open, places: &[&Place]) 
 pub(crate) fn leaving(open: &Open) -> Vec<Effect> {
     let mut effects = failed(open.queue.iter(), FailureReason::Closed);
     effects.extend(open.freed());
+    if let Some(Wish::Swap { .. }) = open.wish {
+        effects.push(Event::SwapFailed(FailureReason::Closed).effect());
+    }
     effects
 }
 
@@ -97,6 +100,11 @@ pub(crate) fn step(context: &Context<'_>, court: &Court, input: Input) -> Result
             Body::Ack { version, signature, .. } => {
                 let step = update::completed_late(context, open, version, signature)?;
                 Ok(step.and(Step::effects(improved(court, &signature))))
+            }
+            // Nothing more is signed; what the ledgers can use is kept.
+            Body::SwapReveal { preimage, .. } => {
+                let shown = decision::shown(context, open, Some(court), preimage);
+                shown.map(|(step, _)| step).ok_or_else(|| Refusal::Settling.into())
             }
             _ => Err(Refusal::Settling.into()),
         },
@@ -153,7 +161,13 @@ pub(crate) fn sighted(
         return Ok(Step::nothing());
     };
     let Some((first, newer)) = learnt(context, open, sighting) else {
-        return Ok(heard(context, open, court, position, sighting));
+        let shown = decision::secret_of(sighting)
+            .and_then(|preimage| decision::shown(context, open, court, preimage));
+        let Some((first, knowing)) = shown else {
+            return Ok(heard(context, open, court, position, sighting));
+        };
+        let court = court.map(|court| Court { open: knowing.clone(), ..court.clone() });
+        return Ok(first.and(heard(context, &knowing, court.as_ref(), position, sighting)));
     };
     let court = court.map(|court| Court { open: newer.clone(), ..court.clone() });
     let step = first.and(heard(context, &newer, court.as_ref(), position, sighting));
@@ -189,8 +203,10 @@ fn learnt(context: &Context<'_>, open: &Open, sighting: &Sighting) -> Option<(St
         _ => {
             let shown = Agreed::signed(state.clone(), digest, *theirs);
             newer.channel.latest = shown.clone();
-            let updated = Event::Updated { version: state.version() }.effect();
-            Step::new(vec![Record::Outdone { shown }], vec![updated])
+            let mut effects = vec![Event::Updated { version: state.version() }.effect()];
+            let ended = open.swapping().and_then(|swapping| swapping.ended_by(state));
+            effects.extend(ended.map(Event::effect));
+            Step::new(vec![Record::Outdone { shown }], effects)
         }
     };
     Some((step, newer))
@@ -211,14 +227,20 @@ fn heard(
         return Step::nothing();
     }
     match &sighting.standing {
-        Standing::Closed { state } | Standing::Concluded { state, unpaid: 0 } => {
-            let is_known = matches!(stage, Some(Stage::Settled { state: known }) if known == state);
-            if is_known || !sighting.confirmed {
+        // It may still be taken back, but nothing is signed any more in a channel of which a part
+        // is over.
+        Standing::Concluded { .. } if !sighting.confirmed && court.is_none() => {
+            let pending = open.swapping();
+            pending.map_or_else(Step::nothing, |_| dispute(context, open))
+        }
+        Standing::Closed { state } | Standing::Concluded { state, unpaid: 0, .. } => {
+            let claimed = decision::secret_of(sighting).is_some_and(|it| it.opens(state));
+            if stage.is_some_and(|stage| stage.has_settled(state, claimed)) || !sighting.confirmed {
                 return Step::nothing();
             }
-            entering(context, &docket, false).and(settled(&docket, state))
+            entering(context, &docket, false).and(settled(&docket, state, claimed))
         }
-        Standing::Concluded { state, unpaid } => {
+        Standing::Concluded { state, unpaid, .. } => {
             let is_known = matches!(stage, Some(Stage::Unpaid { rows, .. }) if rows == unpaid);
             if is_known || !sighting.confirmed {
                 return Step::nothing();
@@ -315,9 +337,9 @@ fn gone(context: &Context<'_>, docket: &Docket<'_>, ending: Ending) -> Step {
 }
 
 /// On this ledger the outcome stands and is paid.
-fn settled(docket: &Docket<'_>, state: &perun_channel::State) -> Step {
-    let record = Record::Settled { ledger: docket.place.ledger, state: state.clone() };
-    Step::new(vec![record], docket.told(state))
+fn settled(docket: &Docket<'_>, state: &perun_channel::State, claimed: bool) -> Step {
+    let record = Record::Settled { ledger: docket.place.ledger, state: state.clone(), claimed };
+    Step::new(vec![record], docket.told(state, claimed))
 }
 
 /// What was submitted has not shown its effect in time.
@@ -348,12 +370,13 @@ fn restarted(court: &Court) -> Step {
     for docket in court.dockets() {
         match docket.case.map(|case| &case.stage) {
             // That all is settled is said once.
-            Some(Stage::Settled { state }) => {
-                let told = docket.told(state).into_iter();
+            Some(Stage::Settled { state, claimed }) => {
+                let told = docket.told(state, *claimed).into_iter();
                 let is_end = |it: &Effect| matches!(it, Effect::Notify(Event::Settled { .. }));
                 effects.extend(told.filter(|it| !is_end(it) || !is_told));
-                is_told |= docket.finished(Some(state)).is_some();
+                is_told |= docket.finished(Some((state, *claimed))).is_some();
             }
+            Some(Stage::Registered { .. }) => effects.extend(docket.waits_for_clock()),
             Some(Stage::Void { ending: Some(ending) }) => {
                 let (ledger, ending) = (docket.place.ledger, ending.clone());
                 effects.push(Event::LedgerVoid { ledger, ending }.effect());
@@ -369,7 +392,7 @@ fn restarted(court: &Court) -> Step {
 
 impl Court {
     /// Each ledger's case, with what is needed to decide about it.
-    fn dockets(&self) -> impl Iterator<Item = Docket<'_>> {
+    pub(crate) fn dockets(&self) -> impl Iterator<Item = Docket<'_>> {
         let places = self.open.channel.places.iter();
         places.zip(&self.cases).map(|(place, case)| Docket {
             open: &self.open,
@@ -395,6 +418,7 @@ impl Open {
     pub(crate) fn settling(mut self: Box<Self>, ruling: Ruling, record: &Record) -> Phase {
         self.drop_resize();
         let Ruling { ledger: named, stage } = ruling;
+        self.drop_swap_wish();
         if !matches!(stage, Stage::Frozen) {
             self.close_queue();
         }
@@ -443,8 +467,8 @@ pub(crate) fn ruling(record: &Record) -> Option<Ruling> {
         Record::Void { ledger, ending } => {
             (Some(*ledger), Stage::Void { ending: Some(ending.clone()) })
         }
-        Record::Settled { ledger, state } => {
-            (Some(*ledger), Stage::Settled { state: state.clone() })
+        Record::Settled { ledger, state, claimed } => {
+            (Some(*ledger), Stage::Settled { state: state.clone(), claimed: *claimed })
         }
         _ => return None,
     };
@@ -481,6 +505,7 @@ pub(crate) fn apply(mut court: Box<Court>, record: &Record) -> Phase {
             court.open.completed(signature, false);
         }
         Record::Outdone { shown } => court.open.channel.latest = shown.clone(),
+        Record::SwapSecret { preimage } => court.open.secret = Some(*preimage),
         Record::Succeeded { deadline } => {
             return Phase::Open(Box::new(court.open.succeeded(*deadline)));
         }

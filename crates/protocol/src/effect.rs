@@ -4,8 +4,10 @@
 
 use alloc::vec::Vec;
 
+use perun_channel::swap::Swap;
 use perun_channel::{Amount, ChannelId, LedgerId, Params, State, Version};
 
+use crate::decision::Decision;
 use crate::input::Slot;
 use crate::message::{DeclineReason, Draft, RejectReason};
 use crate::payment::{Payment, PaymentId};
@@ -124,8 +126,17 @@ pub enum Effect {
         target: Target,
         /// The registered state.
         state: State,
+        /// How its swap ends on this ledger; none if it has nothing there. A claim is worth more
+        /// than a refund that was ordered before.
+        decision: Option<Decision>,
         /// How often it was submitted before; a higher fee may help.
         attempt: u32,
+    },
+    /// Look at a ledger anew and say what its clock shows, as an input: a swap waits for it. What
+    /// the clock showed before is no answer.
+    ReadClock {
+        /// The ledger.
+        ledger: LedgerId,
     },
     /// Pay out rows that are not paid yet, whatever that takes on this ledger.
     Withdraw {
@@ -189,6 +200,33 @@ pub enum Event {
         /// Until when to answer.
         deadline: Time,
     },
+    /// The peer offers a swap; answer with `AcceptSwap` or `DeclineSwap`.
+    SwapRequested {
+        /// What is to move. The legs are the peer's to claim first.
+        swap: Swap,
+        /// Until when to answer.
+        deadline: Time,
+    },
+    /// The peer asks for a swap in a single update, which the configuration allows; answer with
+    /// `AcceptSwap` or `DeclineSwap`.
+    ExchangeRequested {
+        /// The state that it leads to.
+        state: State,
+        /// Until when to answer.
+        deadline: Time,
+    },
+    /// The swap has happened.
+    Swapped {
+        /// The version of the state.
+        version: Version,
+    },
+    /// Our swap did not happen. Nothing has moved.
+    SwapFailed(FailureReason),
+    /// The swap was taken back. Nothing has moved.
+    SwapCancelled {
+        /// The version of the state.
+        version: Version,
+    },
     /// The opening failed after our deposit could be in. It comes back by the ledgers.
     OpeningFailed(DeclineReason),
     /// There will be no resize; the channel goes on.
@@ -244,6 +282,8 @@ pub struct Settlement {
     pub ledger: LedgerId,
     /// The outcome. Only the rows of this ledger were paid by it.
     pub state: State,
+    /// Whether the state's swap was claimed there: then its legs on this ledger have moved.
+    pub claimed: bool,
 }
 
 /// Why a payment did not happen.
@@ -282,4 +322,7 @@ pub enum WaitingFor {
     Ledger,
     /// The end of the challenge, by the ledger's clock.
     Challenge(LedgerTime),
+    /// The moment at which a ledger's clock sends us to the ledgers with a swap, unless the peer
+    /// speaks before.
+    Swap(LedgerId, LedgerTime),
 }

@@ -4,6 +4,9 @@
 //! What the ledger shows is a level, not an edge: a [`Standing`] says how things are now, so a
 //! reorganisation is just another standing, and repeating one is harmless.
 
+use alloc::vec::Vec;
+
+use perun_channel::swap::Leg;
 use perun_channel::{ChannelId, LedgerId, Participant, Signature, State};
 
 use crate::bytes::wire_struct;
@@ -11,7 +14,7 @@ use crate::ledgers::PerLedger;
 use crate::message::{DeclineReason, Message};
 use crate::payment::Payment;
 use crate::terms::{Assembly, Changes, Terms};
-use crate::units::{Index, LedgerBytes, LedgerTime, TransactionId};
+use crate::units::{Index, LedgerBytes, LedgerTime, Preimage, TransactionId};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +92,22 @@ pub enum Command {
     },
     /// Refuse the peer's resize.
     DeclineResize,
+    /// Swap with the peer: what moves on one ledger and what moves on the other, both or neither.
+    Swap {
+        /// What moves, and until when each side may be claimed.
+        legs: Vec<Leg>,
+        /// The secret, drawn at random for this swap.
+        preimage: Preimage,
+    },
+    /// Agree to the peer's swap.
+    AcceptSwap {
+        /// The clocks of the channel's ledgers, as they are now.
+        clocks: PerLedger<LedgerTime>,
+    },
+    /// Refuse the peer's swap.
+    DeclineSwap,
+    /// Take our swap back, or ask the peer to take its one back.
+    CancelSwap,
     /// Leave through the ledger, without the peer.
     Dispute,
 }
@@ -117,7 +136,8 @@ pub enum Standing {
     Impossible,
     /// It exists, with version 0, and everything that was to be put in is in.
     Open,
-    /// A state is registered.
+    /// A state is registered. Where a registration is final once its challenge is over, one that
+    /// carries a swap stays registered until the swap is decided there.
     Registered {
         /// Which.
         state: State,
@@ -136,6 +156,8 @@ pub enum Standing {
         state: State,
         /// A bit for each asset row that is not paid yet.
         unpaid: u32,
+        /// The secret with which its swap was claimed there, whether or not that is confirmed.
+        preimage: Option<Preimage>,
     },
     /// A final state was paid out.
     Closed {

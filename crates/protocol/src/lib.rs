@@ -1,5 +1,5 @@
 //! The off-chain machines of a two-party channel on one or several ledgers: open, pay, close,
-//! dispute, resize, watch.
+//! dispute, resize, swap, watch.
 //!
 //! Everything here is pure. There is no clock, no disk, no network, no randomness and no key: time
 //! and facts come in as an [`Input`], and a [`Step`] comes out, with records to store and effects
@@ -58,8 +58,11 @@ mod channel;
 mod config;
 mod court;
 mod crypto;
+mod decision;
 mod effect;
+mod exchange;
 mod founding;
+mod hearing;
 mod input;
 mod joint;
 mod ledgers;
@@ -75,13 +78,17 @@ mod refusal;
 mod registrations;
 mod resize;
 mod snapshot;
+mod swap;
+mod swapping;
 mod terms;
+mod timing;
 mod units;
 mod update;
 pub mod watch;
 
 pub use config::{Config, OnSilence};
 pub use crypto::{Crypto, Ethereum};
+pub use decision::Decision;
 pub use effect::{Effect, Event, FailureReason, Settlement, Step, Target, WaitingFor};
 pub use input::{Command, Input, Reply, Sighting, Slot, Standing};
 pub use ledgers::{Funding, LedgerTerms, PerLedger, Place};
@@ -92,6 +99,7 @@ pub use phase::PhaseName;
 pub use record::{Agreed, Ending, PeerProof, Record, Resize, Wish};
 pub use refusal::{Declined, Misuse, Refusal};
 pub use terms::{Assembly, Change, Changes, Plan, Terms, Transaction, Witness};
+pub use timing::{SwapConfig, SwapLimit, Timing};
 pub use units::{
-    Digest, Index, LedgerBytes, LedgerTime, OpeningId, Time, TooLong, TransactionId, Turn,
+    Digest, Index, LedgerBytes, LedgerTime, OpeningId, Preimage, Time, TooLong, TransactionId, Turn,
 };

@@ -23,3 +23,7 @@ pub const MAX_VERSION_SKIP: u64 = 1_048_576;
 pub const MAX_CLOSE_ATTEMPTS: u32 = 3;
 /// The longest wait that a configuration may name, in seconds (one week): longer is no deadline.
 pub const MAX_WAIT_SECS: u64 = 604_800;
+/// The most assets that a configuration lets move in a swap of a single update. A person sets each.
+pub const MAX_PLAIN_SWAPS: usize = 8;
+/// The most bytes of a swap: one leg for each asset that one byte can name.
+pub const MAX_SWAP_BYTES: usize = 33 + 27 * 256;

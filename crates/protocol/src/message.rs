@@ -14,7 +14,7 @@ use crate::bytes::{Wire, wire_enum, wire_struct};
 use crate::ledgers::PerLedger;
 use crate::payment::Batch;
 use crate::terms::{Changes, Terms, Witness};
-use crate::units::{Digest, LedgerBytes, OpeningId, Turn};
+use crate::units::{Digest, LedgerBytes, OpeningId, Preimage, Turn};
 
 /// The number of this format of messages, in front of each.
 const FORMAT: u8 = 2;
@@ -125,6 +125,55 @@ wire_enum! {
             /// The sender's signature over it.
             signature: S,
         },
+        /// Offers a swap. Everything that has to do with it is signed by its sender first.
+        13 => SwapOffer {
+            /// The state that carries it.
+            state: State,
+            /// The sender's signature over the state.
+            signature: S,
+        },
+        /// Agrees to a swap: the state that carries it is complete.
+        14 => SwapAccept {
+            /// Its version.
+            version: Version,
+            /// The sender's signature over it.
+            signature: S,
+        },
+        /// Shows the preimage, and signs the state in which the swap has happened.
+        15 => SwapReveal {
+            /// The version of that state.
+            version: Version,
+            /// The preimage.
+            preimage: Preimage,
+            /// The sender's signature over that state.
+            signature: S,
+        },
+        /// Signs the state in which the swap has happened.
+        16 => SwapDone {
+            /// Its version.
+            version: Version,
+            /// The sender's signature over it.
+            signature: S,
+        },
+        /// Asks the side that offered a swap to take it back.
+        17 => SwapCancelRequest {
+            /// The version of the state that carries the swap.
+            version: Version,
+        },
+        /// Takes the swap back: signs the state in which it is gone.
+        18 => SwapCancel {
+            /// The version of that state.
+            version: Version,
+            /// The sender's signature over it.
+            signature: S,
+        },
+        /// Signs the state in which the swap is gone.
+        19 => SwapCancelled {
+            /// Its version.
+            version: Version,
+            /// The sender's signature over it.
+            signature: S,
+        },
     }
 }
 
@@ -199,6 +248,8 @@ wire_enum! {
         4 => Payments {},
         /// The signature is not the proposer's over the state.
         5 => Signature {},
+        /// The swap is outside of what this node takes part in.
+        6 => Swap {},
     }
 }
 
@@ -247,6 +298,25 @@ impl Draft {
                 Body::ProposeResize { changes, chain, contribution }
             }
             Body::AcceptResize { contribution } => Body::AcceptResize { contribution },
+            Body::SwapOffer { state, signature } => {
+                Body::SwapOffer { state, signature: sign(&signature) }
+            }
+            Body::SwapAccept { version, signature } => {
+                Body::SwapAccept { version, signature: sign(&signature) }
+            }
+            Body::SwapReveal { version, preimage, signature } => {
+                Body::SwapReveal { version, preimage, signature: sign(&signature) }
+            }
+            Body::SwapDone { version, signature } => {
+                Body::SwapDone { version, signature: sign(&signature) }
+            }
+            Body::SwapCancelRequest { version } => Body::SwapCancelRequest { version },
+            Body::SwapCancel { version, signature } => {
+                Body::SwapCancel { version, signature: sign(&signature) }
+            }
+            Body::SwapCancelled { version, signature } => {
+                Body::SwapCancelled { version, signature: sign(&signature) }
+            }
         };
         Message { opening, body }
     }

@@ -24,8 +24,9 @@ use crate::payment::{Batch, Payment, PaymentId, Queue};
 use crate::phase::{Joining, Joint, PhaseName};
 use crate::record::{Record, Resize, Wish};
 use crate::refusal::{Declined, Misuse};
-use crate::units::{Digest, Index, Time, Turn};
-use crate::{resize, update};
+use crate::swapping::Swapping;
+use crate::units::{Digest, Index, Preimage, Time, Turn};
+use crate::{exchange, resize, swap, update};
 
 /// A channel that lives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +51,8 @@ pub(crate) struct Open {
     /// The id of the peer's last payment.
     pub(crate) received_last: PaymentId,
     pub(crate) recent: Recent,
+    /// The secret of the last swap, if it was shown: it may be shown to the ledgers.
+    pub(crate) secret: Option<Preimage>,
 }
 
 /// What is on its way between the two sides.
@@ -58,12 +61,14 @@ pub(crate) enum Activity {
     Idle,
     /// Our update waits for the peer's answer.
     Updating(Box<Flight>),
-    /// The peer's final update waits for our user's answer.
+    /// The peer's final update, or its exchange, waits for our user's answer.
     CloseAsked(Box<(Offer, Time)>),
     /// A resize waits for the other side's answer: the peer's if it is ours.
     ResizeAsked(Box<Asked>),
     /// A resize is built and released.
     Resizing(Box<Joining>),
+    /// A swap is pending; nothing else is signed.
+    Swapping(Box<Swapping>),
 }
 
 /// Our update on its way.
@@ -125,9 +130,9 @@ pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<S
         Input::Message(message) => update::heard(context, open, message),
         Input::Ledger(sighting) => sighted(context, open, &sighting),
         Input::Backend(reply) => resize::joint(context, open, Input::Backend(reply)),
-        Input::LedgerClock { .. } => match open.activity {
+        Input::LedgerClock { ledger, now } => match open.activity {
             Activity::Resizing(_) => resize::joint(context, open, input),
-            _ => Ok(Step::nothing()),
+            _ => swap::clock(context, open, ledger, now),
         },
         Input::Tick => late(context, open),
         Input::Connected => {
@@ -141,6 +146,9 @@ pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<S
 
 fn commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Step, Declined> {
     match (command, &open.activity) {
+        (Command::Pay(_) | Command::Close | Command::Resize { .. }, _) if open.is_swapping() => {
+            Err(Misuse::SwapPending.into())
+        }
         (Command::Pay(payment), _) => pay(context, open, payment),
         (Command::Close, _) => wish(context, open, Wish::Close {}),
         (Command::Resize { changes, chain, contribution }, _) => {
@@ -152,10 +160,16 @@ fn commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Ste
             }
             wish(context, open, Wish::Resize { resize: Resize { changes, chain, contribution } })
         }
-        (Command::AcceptClose, Activity::CloseAsked(asked)) => {
+        (Command::AcceptClose, Activity::CloseAsked(asked)) if asked.0.state.is_final() => {
             Ok(update::countersign(context, open, asked.0.clone()))
         }
-        (Command::DeclineClose, Activity::CloseAsked(asked)) => {
+        (Command::AcceptSwap { .. }, Activity::CloseAsked(asked)) if open.is_exchanging() => {
+            exchange::accept(context, open, &asked.0)
+        }
+        (Command::DeclineSwap, Activity::CloseAsked(asked)) if open.is_exchanging() => {
+            update::reject(context, open, &asked.0, RejectReason::User {})
+        }
+        (Command::DeclineClose, Activity::CloseAsked(asked)) if asked.0.state.is_final() => {
             update::reject(context, open, &asked.0, RejectReason::User {})
         }
         (Command::AcceptResize { contribution }, Activity::ResizeAsked(asked))
@@ -167,7 +181,7 @@ fn commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Ste
             resize::decline(context, open, DeclineReason::User {}, true)
         }
         (Command::Dispute, _) => Ok(court::dispute(context, open)),
-        _ => Err(Misuse::NotNow.into()),
+        (command, _) => swap::commanded(context, open, command),
     }
 }
 
@@ -205,7 +219,7 @@ fn pay(context: &Context<'_>, open: &Open, payment: Payment) -> Result<Step, Dec
     Ok(Step::new(vec![record], vec![]).and(next))
 }
 
-fn wish(context: &Context<'_>, open: &Open, wish: Wish) -> Result<Step, Declined> {
+pub(crate) fn wish(context: &Context<'_>, open: &Open, wish: Wish) -> Result<Step, Declined> {
     if open.wish.is_some() || open.is_closing() {
         return Err(Misuse::WishWaiting.into());
     }
@@ -237,6 +251,9 @@ fn move_on(context: &Context<'_>, open: &Open, outlook: Outlook<'_>) -> Result<S
     let has_payments = !open.queue.is_empty() || outlook.payment.is_some();
     match outlook.wish {
         Some(Wish::Resize { resize }) => Ok(resize::propose(context, open, resize)),
+        Some(Wish::Swap { swap, preimage }) => {
+            Ok(swap::offer(context, open, &outlook, swap, *preimage))
+        }
         _ if has_payments => propose(context, open, outlook, false),
         Some(Wish::Close {}) => propose(context, open, outlook, true),
         None if outlook.peer_wants => Ok(yield_turn(context, outlook.turn.passed(), false)),
@@ -336,6 +353,9 @@ fn late(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
         Activity::Resizing(joining) if is_past(joining.deadline) => {
             return resize::joint(context, open, Input::Tick);
         }
+        Activity::Swapping(swapping) if swapping.deadline().is_some_and(is_past) => {
+            return swap::late(context, open, swapping);
+        }
         _ => {}
     }
     if !open.patience.is_some_and(is_past) {
@@ -350,6 +370,9 @@ fn late(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
             if let Some(Wish::Resize { .. }) = open.wish {
                 let reason = DeclineReason::TooLate {};
                 effects.push(Event::ResizeFailed(reason).effect());
+            }
+            if let Some(Wish::Swap { .. }) = open.wish {
+                effects.push(Event::SwapFailed(FailureReason::Waited).effect());
             }
             effects.extend(open.wished_contribution().and_then(|one| open.release(one)));
             Ok(silent.and(Step::new(vec![Record::PatienceEnded {}], effects)))
@@ -366,6 +389,9 @@ pub(crate) fn outstanding(context: &Context<'_>, open: &Open) -> Result<Step, De
             effects.push(context.send(resize::request(&asked.resize)));
         }
         Activity::Resizing(_) => return resize::joint(context, open, Input::Connected),
+        Activity::Swapping(swapping) => {
+            effects.extend(swap::repeated(context, open, swapping));
+        }
         _ => {}
     }
     if open.peer_ready && open.wants() && open.turn.holder() != open.channel.index {
@@ -381,12 +407,16 @@ fn restarted(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
     effects.extend(open.recent.events());
     match &open.activity {
         Activity::CloseAsked(asked) => {
-            effects.push(Event::CloseRequested { deadline: asked.1 }.effect());
+            effects.push(match open.is_exchanging() {
+                true => exchange::asked(&asked.0, asked.1).effect(),
+                false => Event::CloseRequested { deadline: asked.1 }.effect(),
+            });
         }
         Activity::ResizeAsked(asked) if asked.by != open.channel.index => {
             let (changes, deadline) = (asked.resize.changes.clone(), asked.deadline);
             effects.push(Event::ResizeRequested { changes, deadline }.effect());
         }
+        Activity::Swapping(swapping) => effects.extend(swapping.asked()),
         _ => {}
     }
     Ok(Step::effects(effects).and(outstanding(context, open)?))
@@ -438,6 +468,7 @@ impl Open {
             paid_last: PaymentId::default(),
             received_last: PaymentId::default(),
             recent: Recent::default(),
+            secret: None,
         }
     }
 
@@ -462,7 +493,7 @@ impl Open {
     }
 
     /// How much of our balance waits or is on its way.
-    fn committed(&self, asset: usize) -> Amount {
+    pub(crate) fn committed(&self, asset: usize) -> Amount {
         let waiting = self.queue.needed(asset);
         let Activity::Updating(flight) = &self.activity else { return waiting };
         let (index, now) = (self.channel.index.column(), self.channel.state().outcome());
@@ -475,7 +506,7 @@ impl Open {
     fn is_closing(&self) -> bool {
         match &self.activity {
             Activity::Updating(flight) => flight.state.is_final(),
-            Activity::CloseAsked(_) => true,
+            Activity::CloseAsked(asked) => asked.0.state.is_final(),
             _ => false,
         }
     }
@@ -493,6 +524,7 @@ impl Open {
         let proof = self.channel.latest.proof.as_ref();
         let next_version = match &self.activity {
             Activity::Updating(flight) => flight.state.version(),
+            Activity::Swapping(it) => it.on_its_way().unwrap_or(self.channel.next_version),
             _ => self.channel.next_version,
         };
         context.send(Body::Sync {
@@ -502,16 +534,18 @@ impl Open {
         })
     }
 
-    pub(crate) const fn name(&self) -> PhaseName {
+    pub(crate) fn name(&self) -> PhaseName {
         match &self.activity {
             Activity::Idle => PhaseName::Open,
             Activity::Updating(_) => PhaseName::Updating,
+            Activity::CloseAsked(_) if self.is_exchanging() => PhaseName::SwapAsked,
             Activity::CloseAsked(_) => PhaseName::CloseAsked,
             Activity::ResizeAsked(_) => PhaseName::Resizing,
             Activity::Resizing(joining) => match joining.joint {
                 Joint::Released { .. } => PhaseName::ResizeReleased,
                 _ => PhaseName::Resizing,
             },
+            Activity::Swapping(swapping) => swapping.name(),
         }
     }
 
@@ -522,6 +556,7 @@ impl Open {
             Activity::CloseAsked(asked) => Some(asked.1),
             Activity::ResizeAsked(asked) => Some(asked.deadline),
             Activity::Resizing(joining) => Some(joining.deadline),
+            Activity::Swapping(swapping) => swapping.deadline(),
         };
         activity.into_iter().chain(self.patience).min()
     }
@@ -535,6 +570,7 @@ impl Open {
             Activity::ResizeAsked(asked) if asked.by == self.channel.index => WaitingFor::Peer,
             Activity::ResizeAsked(_) => WaitingFor::User,
             Activity::Resizing(joining) => joining.joint.waiting_for(),
+            Activity::Swapping(swapping) => swapping.waiting_for(),
         }
     }
 }

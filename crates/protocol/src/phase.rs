@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 
+use crate::decision::Decision;
 use crate::effect::WaitingFor;
 use crate::input::Slot;
 use crate::ledgers::PerLedger;
@@ -115,13 +116,13 @@ pub(crate) enum Stage {
     /// A state is registered. Ours is submitted until it, or a newer one, is confirmed.
     Registered { state: State, by: Slot, until: LedgerTime, attempt: u32, deadline: Time },
     /// The conclusion is submitted, and our state too, until it or a newer one is confirmed.
-    Concluding { state: State, attempt: u32, deadline: Time },
+    Concluding { state: State, decision: Option<Decision>, attempt: u32, deadline: Time },
     /// The outcome stands; a withdrawal is submitted.
     Unpaid { state: State, rows: u32, attempt: u32, deadline: Time },
     /// There is nothing of the channel on this ledger. Without an ending, nothing of ours ever was.
     Void { ending: Option<Ending> },
-    /// All is paid.
-    Settled { state: State },
+    /// All is paid, with the legs of the state's swap moved if they were claimed.
+    Settled { state: State, claimed: bool },
 }
 
 /// The name of a phase or stage, for users and tables.
@@ -157,6 +158,10 @@ pub enum PhaseName {
     Resizing,
     /// Our consent to a resize is out; the channel stands still until it commits.
     ResizeReleased,
+    /// The peer offers a swap, our user decides.
+    SwapAsked,
+    /// A swap is pending.
+    Swapping,
     /// Our journal is older than what we signed.
     Frozen,
     /// The final state is submitted.

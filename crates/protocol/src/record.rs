@@ -8,18 +8,20 @@
 use alloc::vec::Vec;
 
 use perun_channel::codec::{Decode, DecodeError, Encode, Reader};
+use perun_channel::swap::Swap;
 use perun_channel::{LedgerId, Participant, Signature, State, Version};
 
 use crate::bytes::{Wire, wire_enum, wire_struct};
+use crate::decision::Decision;
 use crate::input::Slot;
 use crate::ledgers::PerLedger;
 use crate::message::{DeclineReason, Handover, Offer, RejectReason};
 use crate::payment::Payment;
 use crate::terms::{Assembly, Changes, Terms, Witness};
-use crate::units::{Digest, Index, LedgerBytes, LedgerTime, Time, TransactionId, Turn};
+use crate::units::{Digest, Index, LedgerBytes, LedgerTime, Preimage, Time, TransactionId, Turn};
 
 /// The number of this format of records, in front of each.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 wire_struct! {
     /// A resize that one side asked for.
@@ -62,6 +64,13 @@ wire_enum! {
         1 => Resize {
             /// How.
             resize: Resize,
+        },
+        /// To swap.
+        2 => Swap {
+            /// What.
+            swap: Swap,
+            /// Its secret.
+            preimage: Preimage,
         },
     }
 }
@@ -210,9 +219,9 @@ wire_enum! {
             /// What happens to the turn.
             after: Handover,
         },
-        /// The peer proposes to close; our user decides.
+        /// The peer proposes to close, or an exchange; our user decides.
         19 => CloseAsked {
-            /// The final state.
+            /// The final state, or the one that the exchange leads to.
             offer: Offer,
             /// When our user's answer is too late.
             deadline: Time,
@@ -276,6 +285,8 @@ wire_enum! {
         28 => Concluding {
             /// On which ledger.
             ledger: LedgerId,
+            /// How the swap that it carries is to end there.
+            decision: Option<Decision>,
             /// When to submit again.
             deadline: Time,
         },
@@ -296,6 +307,8 @@ wire_enum! {
             ledger: LedgerId,
             /// The outcome.
             state: State,
+            /// Whether its swap was claimed there: its legs have moved.
+            claimed: bool,
         },
         /// Something was submitted to a ledger once more.
         31 => Resubmitted {
@@ -380,6 +393,81 @@ wire_enum! {
             /// When to submit again.
             deadline: Time,
         },
+        /// We sign the state that carries a swap, and offer it.
+        44 => SwapOffered {
+            /// The state.
+            state: State,
+            /// What we sign.
+            digest: Digest,
+            /// The secret.
+            preimage: Preimage,
+            /// Before which moment the secret may be shown, by which ledger's clock.
+            reveal: (LedgerId, LedgerTime),
+            /// When an answer is too late.
+            deadline: Time,
+        },
+        /// The peer offers a swap; our user decides.
+        45 => SwapAsked {
+            /// The state that carries it.
+            state: State,
+            /// Its digest.
+            digest: Digest,
+            /// The peer's signature.
+            signature: Signature,
+            /// When our user's answer is too late.
+            deadline: Time,
+        },
+        /// The peer signed the state that carries our swap.
+        46 => SwapAccepted {
+            /// Its signature.
+            signature: Signature,
+            /// When to take the swap back, if no ledger's clock lets us go on.
+            deadline: Time,
+        },
+        /// We sign the state that carries the peer's swap.
+        47 => SwapCountersigned {
+            /// From which moment on we go to the ledgers with it, by each clock.
+            go: [(LedgerId, LedgerTime); 2],
+        },
+        /// We show the secret, and sign the state in which the swap has happened.
+        48 => SwapRevealed {
+            /// The state.
+            state: State,
+            /// What we sign.
+            digest: Digest,
+            /// When an answer is too late.
+            deadline: Time,
+        },
+        /// The state in which the swap has happened is complete.
+        49 => SwapFinished {
+            /// The state.
+            agreed: Agreed,
+            /// The secret, if the peer showed it.
+            preimage: Option<Preimage>,
+        },
+        /// We sign the state in which our swap is gone. The secret is forgotten.
+        50 => SwapCancelling {
+            /// The state.
+            state: State,
+            /// What we sign.
+            digest: Digest,
+            /// When an answer is too late.
+            deadline: Time,
+        },
+        /// The state in which the swap is gone is complete.
+        51 => SwapCancelled {
+            /// The state.
+            agreed: Agreed,
+        },
+        /// We ask the peer to take its swap back.
+        52 => SwapCancelRequested {},
+        /// The secret of a swap that is pending was shown: it is for the ledgers.
+        53 => SwapSecret {
+            /// The secret.
+            preimage: Preimage,
+        },
+        /// Our swap will not be: the peer refused it, or it was never offered.
+        54 => SwapDropped {},
     }
 }
 

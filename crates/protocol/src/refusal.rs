@@ -8,8 +8,11 @@ use perun_channel::Amount;
 use perun_channel::sig::SignatureRefusal;
 use perun_channel::transition::TransitionRefusal;
 
+use perun_channel::swap::SwapError;
+
 use crate::limits::MAX_QUEUE;
 use crate::payment::PaymentId;
+use crate::timing::SwapLimit;
 
 /// Why an input was declined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub enum Refusal {
     Unproven,
     /// The channel is being settled; nothing is signed any more.
     Settling,
+    /// What was shown does not open the swap.
+    Preimage,
 }
 
 /// The contract that our own side breaks.
@@ -98,6 +103,14 @@ pub enum Misuse {
     Reply,
     /// The version counter is at its end.
     VersionsUsedUp,
+    /// A swap is pending, or waits; until it has ended nothing else is signed.
+    SwapPending,
+    /// The legs are not a swap that this channel can carry.
+    Swap(SwapError),
+    /// The swap is outside of what is configured, or of what its time allows.
+    SwapLimit(SwapLimit),
+    /// The secret is the last swap's: whoever knows it could take this one.
+    UsedSecret,
 }
 
 impl From<Refusal> for Declined {
@@ -135,6 +148,7 @@ impl fmt::Display for Refusal {
             Self::Transition(reason) => return write!(f, "{reason}; {UNCHANGED}"),
             Self::Fork => "the peer shows another state with a version that is already agreed",
             Self::Unproven => "the peer claims versions that it does not prove",
+            Self::Preimage => "the secret does not open the swap that is pending",
             Self::Settling => "the channel is being settled; no state is signed any more",
         };
         write!(f, "{what}; {UNCHANGED}")
@@ -200,9 +214,36 @@ impl fmt::Display for Misuse {
             Self::Reply => f.write_str(
                 "the backend's answer does not fit its task; nothing was signed, this is a defect",
             ),
+            Self::SwapPending | Self::Swap(_) | Self::SwapLimit(_) | Self::UsedSecret => {
+                self.about_a_swap(f)
+            }
             Self::VersionsUsedUp => {
                 f.write_str("the channel has no version left; the money is safe, close the channel")
             }
+        }
+    }
+}
+
+impl Misuse {
+    fn about_a_swap(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SwapPending => f.write_str(
+                "a swap is pending, and nothing else is signed until it has ended; nothing changed, \
+                 wait for it or cancel it",
+            ),
+            Self::Swap(why) => {
+                write!(f, "{why}; nothing was sent and no money is bound, correct the swap")
+            }
+            Self::SwapLimit(why) => write!(
+                f,
+                "{why}; nothing was signed and no money is bound, ask for other expiries or change \
+                 the configuration"
+            ),
+            Self::UsedSecret => f.write_str(
+                "this secret was used for a swap before, so the peer knows it; nothing was sent, draw \
+                 another at random",
+            ),
+            _ => Ok(()),
         }
     }
 }

@@ -18,10 +18,11 @@ use crate::open::{Activity, Asked, Flight, Open, Recent};
 use crate::payment::Queue;
 use crate::phase::{Aborting, Case, Court, Founding, Joining, Joint, Phase, Proposal, Stage};
 use crate::registrations::Registrations;
+use crate::swapping::{Cancelling, Held, Offered, Ready, Revealed, Signing, SwapAsked, Swapping};
 use crate::units::OpeningId;
 
 /// The number of this format of snapshots, in front of each.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// The most assets that waiting payments can name: their row is one byte.
 const ROWS_MAX: usize = 256;
 
@@ -114,6 +115,15 @@ wire_variants!(Activity {
     2 => CloseAsked { 0 asked },
     3 => ResizeAsked { 0 asked },
     4 => Resizing { 0 joining },
+    5 => Swapping { 0 swapping },
+});
+wire_variants!(Swapping {
+    0 => Offered { 0 offered },
+    1 => Asked { 0 asked },
+    2 => Ready { 0 ready },
+    3 => Held { 0 held },
+    4 => Revealed { 0 revealed },
+    5 => Cancelling { 0 cancelling },
 });
 wire_variants!(Stage {
     0 => Frozen {},
@@ -122,9 +132,11 @@ wire_variants!(Stage {
     3 => Registered {
         state state, by by, until until, attempt attempt, deadline deadline
     },
-    4 => Concluding { state state, attempt attempt, deadline deadline },
+    4 => Concluding {
+        state state, decision decision, attempt attempt, deadline deadline
+    },
     5 => Unpaid { state state, rows rows, attempt attempt, deadline deadline },
-    6 => Settled { state state },
+    6 => Settled { state state, claimed claimed },
     7 => Void { ending ending },
     8 => Aborting { attempt attempt, deadline deadline },
 });
@@ -138,6 +150,13 @@ wire_fields!(Registrations { confirmed, own });
 wire_fields!(Channel { index, id, params, places, transaction, latest, next_version });
 wire_fields!(Flight { state, digest, payments, after, deadline });
 wire_fields!(Asked { by, resize, deadline });
+wire_fields!(Signing { state, digest });
+wire_fields!(Offered { half, preimage, reveal, deadline });
+wire_fields!(SwapAsked { half, signature, deadline });
+wire_fields!(Ready { preimage, reveal, deadline });
+wire_fields!(Held { go, wants_out });
+wire_fields!(Revealed { next, deadline });
+wire_fields!(Cancelling { half, next, deadline });
 wire_fields!(Open {
     channel,
     turn,
@@ -150,6 +169,7 @@ wire_fields!(Open {
     paid_last,
     received_last,
     recent,
+    secret,
 });
 
 impl Wire for Queue {
@@ -177,16 +197,6 @@ impl Wire for Recent {
         let (waited, closed) = (take_many(reader, MAX_QUEUE)?, take_many(reader, MAX_QUEUE)?);
         let unfunded = take_many(reader, MAX_QUEUE)?;
         Ok(Self { sent, received, refused, waited, closed, unfunded })
-    }
-}
-
-impl<A: Wire, B: Wire> Wire for (A, B) {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.0.put(out);
-        self.1.put(out);
-    }
-    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok((A::take(reader)?, B::take(reader)?))
     }
 }
 

@@ -169,6 +169,36 @@ name_of_32_bytes! {
     Digest
 }
 
+/// The secret of a swap. It is not printed: before it is shown, who knows it can take both sides.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Preimage([u8; 32]);
+
+impl Preimage {
+    /// The secret with these bytes, drawn at random for one swap only.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Whether it opens the swap that a state carries.
+    pub(crate) fn opens(&self, state: &perun_channel::State) -> bool {
+        let swap = perun_channel::swap::Swap::pending(state).ok().flatten();
+        swap.is_some_and(|swap| swap.opened_by(&self.0))
+    }
+}
+
+impl fmt::Debug for Preimage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Preimage(..)")
+    }
+}
+
 /// Bytes that a ledger's backend wrote and only a backend reads; the protocol carries them.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct LedgerBytes(Vec<u8>);

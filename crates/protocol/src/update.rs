@@ -28,8 +28,8 @@ use crate::open::{Activity, Flight, Open, Outlook, failed, go_on, outstanding};
 use crate::payment::Batch;
 use crate::record::{Agreed, Record};
 use crate::refusal::{Declined, Refusal};
-use crate::resize;
 use crate::units::Turn;
+use crate::{exchange, hearing, resize};
 
 /// Decides about a message of the peer.
 pub(crate) fn heard(
@@ -59,6 +59,13 @@ pub(crate) fn heard(
             let message = Message { opening: message.opening, body };
             resize::joint(context, open, Input::Message(message))
         }
+        body @ (Body::SwapOffer { .. }
+        | Body::SwapAccept { .. }
+        | Body::SwapReveal { .. }
+        | Body::SwapDone { .. }
+        | Body::SwapCancelRequest { .. }
+        | Body::SwapCancel { .. }
+        | Body::SwapCancelled { .. }) => hearing::heard(context, open, body),
         // The opening is long over; the peer repeats itself.
         Body::Accept { .. } | Body::Propose { .. } | Body::Sign { .. } => Ok(Step::nothing()),
     }
@@ -104,6 +111,9 @@ fn offered(context: &Context<'_>, open: &Open, incoming: Incoming) -> Result<Ste
             let event = Event::CloseRequested { deadline };
             Ok(Step::new(vec![Record::CloseAsked { offer, deadline }], vec![event.effect()]))
         }
+        Ok(offer) if !offer.state.is_final() && offer.payments.is_empty() => {
+            Ok(exchange::ask(context, offer))
+        }
         Ok(offer) => Ok(countersign(context, open, offer)),
         Err((after, reason)) => refuse(context, open, version, after, reason),
     }
@@ -136,8 +146,12 @@ fn examined(
     let channel = &open.channel;
     let peer = channel.index.other();
     let current = channel.state();
+    let is_exchange = payments.is_empty() && exchange::is_allowed(context, open, &state);
     let fits = payments.follows(open.received_last) && payments.is_empty() == state.is_final();
-    let outcome = payments.pay(peer, current.outcome()).ok().filter(|_| fits);
+    let outcome = match is_exchange {
+        true => Some(state.outcome().clone()),
+        false => payments.pay(peer, current.outcome()).ok().filter(|_| fits),
+    };
     let Some(outcome) = outcome else { return Err((after, RejectReason::Payments {})) };
     let expected = current.at_version(channel.next_version, outcome);
     let expected = if state.is_final() { expected.finalized() } else { expected };
@@ -316,6 +330,7 @@ fn refused(
             let next = go_on(context, open, outlook);
             Ok(Step::new(vec![record], effects).and(next))
         }
+        Activity::Swapping(swapping) => hearing::refused(context, open, swapping, version),
         _ if version < open.channel.next_version => Ok(Step::nothing()),
         _ => Err(Refusal::Unexpected.into()),
     }
@@ -425,14 +440,18 @@ fn ahead(
         context.crypto.verify(&flight.digest, &proof.mine, &peer).map_err(Refusal::Signature)?;
         return Ok(completed(context, open, flight, open.peer_wants, proof.mine));
     }
-    transition::check_ordinary_of(
-        &channel.params,
-        &channel.id,
-        channel.state(),
-        state,
-        state.version(),
-    )
-    .map_err(Refusal::Transition)?;
+    if let Some(step) = hearing::caught_up(context, open, state, proof) {
+        return step;
+    }
+    let is_plain = state.data().is_empty() && channel.state().data().is_empty();
+    let version = state.version();
+    let (params, current) = (&channel.params, channel.state());
+    // A journal can have lost a swap as well as a payment.
+    let checked = match is_plain {
+        true => transition::check_ordinary_of(params, &channel.id, current, state, version),
+        false => transition::check(params, current, state, version),
+    };
+    checked.map_err(Refusal::Transition)?;
     let digest = context.crypto.digest(state);
     context.crypto.verify(&digest, &proof.yours, &own).map_err(|_| Refusal::Unproven)?;
     context.crypto.verify(&digest, &proof.mine, &peer).map_err(Refusal::Signature)?;

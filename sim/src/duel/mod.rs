@@ -189,6 +189,7 @@ impl Duel {
             challenge_secs_max: TICK_SECS * 100,
             accept_close: true,
             on_silence: perun_protocol::OnSilence::Dispute,
+            swaps: perun_protocol::SwapConfig::OFF,
         }
     }
 
@@ -294,7 +295,7 @@ impl Duel {
                 let until = LedgerTime::new(u64::from(until) * TICK_SECS);
                 Standing::Registered { by: self.last_slot(world), state, until, proof: None }
             }
-            Stage::Paid => Standing::Concluded { state, unpaid: 0 },
+            Stage::Paid => Standing::Concluded { state, unpaid: 0, preimage: None },
         };
         let (ledger, confirmed) = (LEDGER, true);
         self.drive(world, Input::Ledger(Sighting { ledger, channel, standing, confirmed }));

@@ -126,6 +126,7 @@ impl Run {
             challenge_secs_max: 100 * TICK_SECS,
             accept_close: script != Script::KeepsFinal,
             on_silence: OnSilence::Dispute,
+            swaps: perun_protocol::SwapConfig::OFF,
         };
         let houses = [flaw, Flaw::None].map(|flaw| House::new(OPENING, config, flaw));
         let propose = Input::Command(Command::Propose {
@@ -237,7 +238,7 @@ impl Run {
                         proof: None,
                     },
                     Stage::Paid if cell.marks == 0 => Standing::Closed { state },
-                    Stage::Paid => Standing::Concluded { state, unpaid: 0 },
+                    Stage::Paid => Standing::Concluded { state, unpaid: 0, preimage: None },
                 }
             }
         };

@@ -25,8 +25,8 @@ use perun_backend_ckb::wallet::{OwnedLock, Wallet};
 use perun_channel::hash::ckb_hash;
 use perun_channel::{Address, Allocation, Asset, ChannelId, LedgerId, Participant, State};
 use perun_protocol::{
-    Agreed, Changes, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Standing, Target, Terms,
-    Transaction, Witness,
+    Agreed, Changes, Decision, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Standing, Target,
+    Terms, Transaction, Witness,
 };
 
 use crate::{JointAssembly, JointLedger, JointOffer, Ledger, LedgerError, OpenRequest, Signer};
@@ -175,9 +175,10 @@ impl Ledger for CkbLedger {
         &mut self,
         target: &Target,
         state: &State,
+        decision: Option<Decision>,
         attempt: u32,
     ) -> Result<(), LedgerError> {
-        self.order_conclusion(target, state, attempt)
+        self.order_conclusion(target, state, decision, attempt)
     }
 
     fn withdraw(

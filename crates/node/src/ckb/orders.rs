@@ -6,9 +6,11 @@ use perun_backend_ckb::channel::LiveChannel;
 use perun_backend_ckb::dispute::{Job, Step, draft, registration_signatures};
 use perun_backend_ckb::purse::{Paid, Purse};
 use perun_backend_ckb::rpc::{RpcError, TransactionStatus};
-use perun_channel::adjudicator::{Slot as VerdictSlot, SlotKind, registration_digest};
+use perun_channel::adjudicator::{
+    Decision as Verdict, Slot as VerdictSlot, SlotKind, registration_digest,
+};
 use perun_channel::{ChannelId, SignedState, State, Version};
-use perun_protocol::{Agreed, Slot, Target};
+use perun_protocol::{Agreed, Decision, Slot, Target};
 
 use super::anchor::Anchor;
 use super::{CkbLedger, refused};
@@ -22,7 +24,10 @@ mod tests;
 pub(super) enum Order {
     Close,
     Register,
+    /// Concludes as written, or with legs that lapse.
     Conclude,
+    /// Concludes with legs that move. It takes the place of a conclusion without.
+    Claim,
     Withdraw,
 }
 
@@ -69,10 +74,18 @@ impl CkbLedger {
         &mut self,
         target: &Target,
         state: &State,
+        decision: Option<Decision>,
         attempt: u32,
     ) -> Result<(), LedgerError> {
-        let step = |unpaid| Step::Conclude { state: state.clone(), unpaid, decision: None };
-        self.carry_out(target, Order::Conclude, attempt, &step)
+        let (order, decision) = match decision {
+            Some(Decision::Claim { preimage }) => {
+                (Order::Claim, Some(Verdict::Claim(*preimage.as_bytes())))
+            }
+            Some(Decision::Refund {}) => (Order::Conclude, Some(Verdict::Refund)),
+            None => (Order::Conclude, None),
+        };
+        let step = |unpaid| Step::Conclude { state: state.clone(), unpaid, decision };
+        self.carry_out(target, order, attempt, &step)
     }
 
     pub(super) fn order_withdrawal(
@@ -106,17 +119,31 @@ impl CkbLedger {
         let live = LiveChannel::find(self.rpc.as_ref(), &self.deployment, &contract);
         let live = live.map_err(refused)?;
         // A withdrawal names its rows itself, and a registration pays nothing.
-        let pays_tokens = matches!(order, Order::Close | Order::Conclude);
+        let pays_tokens = matches!(order, Order::Close | Order::Conclude | Order::Claim);
         let mask = if pays_tokens { contract.setup().token_mask() } else { 0 };
+        let refund = self.outstanding.iter().position(|one| {
+            order == Order::Claim && one.id == target.id && one.order == Order::Conclude
+        });
+        let replaced = refund.and_then(|at| self.outstanding.get(at)).map(|one| one.paid.clone());
         let pay = |unpaid: u32| -> Result<Paid, Error> {
             let (contract, live) = (contract.clone(), live.clone());
             let jobs = [Job { contract, live, step: step(unpaid) }];
-            let purse = self.purse();
-            let paid = purse.pay(&draft(&jobs, &self.deployment)?)?;
-            send(&purse, &paid, &[])?;
+            let (purse, draft) = (self.purse(), draft(&jobs, &self.deployment)?);
+            let Some(before) = &replaced else {
+                let paid = purse.pay(&draft)?;
+                send(&purse, &paid, &[])?;
+                return Ok(paid);
+            };
+            // Both spend the channel: the pool takes the claim only for a higher fee.
+            let paid = Paid { draft, ..before.clone() };
+            let paid = purse.bump(&paid, self.options.fee_cap)?;
+            send(&purse, &paid, &before.tickets)?;
             Ok(paid)
         };
         let paid = leaving_tokens(mask, pay).map_err(refused)?;
+        if let Some(refund) = refund {
+            self.outstanding.remove(refund);
+        }
         self.outstanding.push(Outstanding { id: target.id, order, paid });
         Ok(())
     }

@@ -16,7 +16,9 @@ use perun_backend_ckb::follow::{
 use perun_backend_ckb::rpc::Rpc;
 use perun_channel::adjudicator::{Env, SlotKind};
 use perun_channel::{ChannelId, LedgerId};
-use perun_protocol::{Index, LedgerTime, Sighting, Slot, Standing, Target, TransactionId};
+use perun_protocol::{
+    Index, LedgerTime, Preimage, Sighting, Slot, Standing, Target, TransactionId,
+};
 
 use super::anchor::Anchor;
 use crate::LedgerError;
@@ -222,11 +224,15 @@ impl Watcher {
     }
 
     fn sighting(&self, id: &ChannelId) -> Sighting {
-        let last = self.changes.get(id).and_then(|changes| changes.last());
+        let changes = self.changes.get(id).map_or(&[][..], Vec::as_slice);
+        let last = changes.last();
+        // A withdrawal after the claim does not show the secret again.
+        let secret = changes.iter().rev().find_map(|change| change.cause.secret());
+        let preimage = secret.copied().map(Preimage::new);
         Sighting {
             ledger: self.ledger,
             channel: *id,
-            standing: last.map_or(Standing::Absent, standing),
+            standing: last.map_or(Standing::Absent, |change| standing(change, preimage)),
             confirmed: last.is_some_and(|change| matches!(change.status, Status::Settled { .. })),
         }
     }
@@ -243,7 +249,7 @@ const fn ends(change: &Change) -> bool {
     }
 }
 
-fn standing(change: &Change) -> Standing {
+fn standing(change: &Change, preimage: Option<Preimage>) -> Standing {
     match &change.cause {
         Cause::Opened { .. } => Standing::Open,
         Cause::Funding { .. } => Standing::Absent,
@@ -260,7 +266,7 @@ fn standing(change: &Change) -> Standing {
         Cause::Concluded { state, unpaid, .. }
         | Cause::Withdrawn { state, unpaid, .. }
         | Cause::ClosedFinal { state, unpaid, .. } => {
-            Standing::Concluded { state: state.clone(), unpaid: *unpaid }
+            Standing::Concluded { state: state.clone(), unpaid: *unpaid, preimage }
         }
         Cause::Cooperative { .. } => {
             Standing::Spent { transaction: TransactionId::new(change.key.transaction) }

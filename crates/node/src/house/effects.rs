@@ -2,10 +2,11 @@
 //!
 //! Nothing here is done before the records that it follows from are durable; see [`House`].
 
-use perun_channel::State;
+use perun_channel::{LedgerId, State};
 use perun_protocol::{
-    Assembly, Body, Changes, Command, DeclineReason, Effect, Event, Input, LedgerBytes, Message,
-    Misuse, OpeningId, PerLedger, Plan, Reply, Target, Terms, Time, Transaction, Witness,
+    Assembly, Body, Changes, Command, DeclineReason, Effect, Event, Input, LedgerBytes, LedgerTime,
+    Machine, Message, Misuse, OpeningId, PerLedger, Plan, Reply, Target, Terms, Time, Transaction,
+    Witness,
 };
 
 use super::House;
@@ -67,9 +68,10 @@ impl House {
             Effect::Register { target, agreed, slot, attempt } => {
                 ledgers.get(target.ledger)?.register(&target, &agreed, slot, attempt, &sign)
             }
-            Effect::Conclude { target, state, attempt } => {
-                ledgers.get(target.ledger)?.conclude(&target, &state, attempt)
+            Effect::Conclude { target, state, decision, attempt } => {
+                ledgers.get(target.ledger)?.conclude(&target, &state, decision, attempt)
             }
+            Effect::ReadClock { ledger } => self.read_clock(now, opening, ledger),
             Effect::Withdraw { target, state, rows, attempt } => {
                 ledgers.get(target.ledger)?.withdraw(&target, &state, rows, attempt)
             }
@@ -163,6 +165,48 @@ impl House {
             }
         };
         (answer, refusal)
+    }
+
+    /// Tells a machine what a ledger's clock shows now. What it showed at the last look may be long
+    /// ago: a secret that is shown too late can cost its owner's side of a swap.
+    fn read_clock(
+        &mut self,
+        now: Time,
+        opening: OpeningId,
+        ledger: LedgerId,
+    ) -> Result<(), LedgerError> {
+        for sighting in self.ledgers.get(ledger)?.sync()? {
+            let place = (sighting.ledger, sighting.channel);
+            self.sightings.insert(place, sighting.clone());
+            if let Some((of, _)) = self.watched.get(&place) {
+                let _ = self.feed(now, *of, Input::Ledger(sighting));
+            }
+        }
+        let clock = self.ledgers.get(ledger)?.clock()?;
+        let _ = self.feed(now, opening, Input::LedgerClock { ledger, now: clock });
+        Ok(())
+    }
+
+    /// The clocks of a channel's ledgers as they are now, in the channel's order: what the answer
+    /// to a swap needs.
+    pub(super) fn clocks(
+        &mut self,
+        now: Time,
+        opening: OpeningId,
+    ) -> Result<PerLedger<LedgerTime>, NodeError> {
+        let machine = self.seats.get(&opening).map(|seat| &seat.machine);
+        let agreed = machine.and_then(Machine::agreed);
+        let agreed = agreed.ok_or(NodeError::UnknownChannel(opening))?;
+        let mut clocks = Vec::new();
+        for ledger in agreed.state.outcome().ledgers() {
+            self.sync_ledger(now, ledger)?;
+            if self.troubled.contains(&ledger) {
+                let why = format!("{ledger} cannot be asked for its time; nothing was signed");
+                return Err(LedgerError::Unavailable(why).into());
+            }
+            clocks.push(self.ledgers.get(ledger)?.clock()?);
+        }
+        PerLedger::new(clocks).map_err(|_| NodeError::Declined(Misuse::Ledgers.into()))
     }
 
     /// The answer to a resize, and the refusal if the machine does not take it.

@@ -8,8 +8,8 @@ use perun_node::{
     Signer,
 };
 use perun_protocol::{
-    Agreed, Changes, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms, Transaction,
-    Witness,
+    Agreed, Changes, Decision, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms,
+    Transaction, Witness,
 };
 
 use crate::common::{Pair, Party, World};
@@ -158,9 +158,10 @@ impl Ledger for Mute {
         &mut self,
         target: &Target,
         state: &State,
+        decision: Option<Decision>,
         attempt: u32,
     ) -> Result<(), LedgerError> {
-        self.inner.conclude(target, state, attempt)
+        self.inner.conclude(target, state, decision, attempt)
     }
     fn withdraw(
         &mut self,

@@ -1,16 +1,19 @@
 //! A ledger in memory where each side deposits for itself. It checks every signature, tells what it
 //! was told, and publishes the signatures of what is registered; it counts no rights to register,
 //! and the challenge of a registration ends once.
+#![allow(dead_code, reason = "each story uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use perun_channel::swap::Swap;
 use perun_channel::{
-    Address, Amount, Asset, BackendId, ChannelId, LedgerId, Params, Signature, State,
+    Address, Allocation, Amount, Asset, BackendId, ChannelId, LedgerId, Params, Signature, State,
 };
 use perun_node::{DepositLedger, Ledger, LedgerError, OpenRequest, Signer, entropy};
 use perun_protocol::{
-    Agreed, Index, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Standing, Target, Terms,
+    Agreed, Decision, Index, LedgerBytes, LedgerTime, Plan, Preimage, Sighting, Slot, Standing,
+    Target, Terms,
 };
 
 pub(crate) const VAULT: LedgerId = LedgerId::new(BackendId::ETHEREUM, 77);
@@ -28,6 +31,8 @@ pub(crate) struct Books {
     pub(crate) wallets: [i128; 2],
     /// Whose deposits do not arrive.
     pub(crate) withholds: [bool; 2],
+    /// Who cannot read the clock.
+    pub(crate) has_no_clock: [bool; 2],
 }
 
 #[derive(Default)]
@@ -35,7 +40,7 @@ pub(crate) struct Account {
     initial: Option<State>,
     held: [Option<u128>; 2],
     pub(crate) registered: Option<(State, u64, [Signature; 2])>,
-    paid: Option<State>,
+    paid: Option<(State, Option<Preimage>)>,
 }
 
 /// One side's way to it.
@@ -56,11 +61,19 @@ impl Vault {
 }
 
 /// What a state gives each side here.
-fn shares(state: &State) -> [u128; 2] {
-    let outcome = state.outcome();
+fn shares(outcome: &Allocation) -> [u128; 2] {
     let rows = outcome.assets().iter().zip(outcome.balances());
     let ours = rows.filter(|(asset, _)| asset.ledger() == VAULT);
     ours.fold([0; 2], |sums, (_, row)| [0, 1].map(|side| sums[side] + row[side].get()))
+}
+
+fn pending(state: &State) -> Option<Swap> {
+    Swap::pending(state).unwrap()
+}
+
+/// When the legs that are on this ledger have expired.
+fn expiry(state: &State) -> Option<u64> {
+    pending(state)?.expiry(state.outcome(), |asset| asset.ledger() == VAULT)
 }
 
 fn no<T>(why: &str) -> Result<T, LedgerError> {
@@ -99,13 +112,17 @@ impl Books {
         account.registered = Some((state.clone(), until, signatures));
     }
 
-    fn pay(&mut self, id: ChannelId, state: &State) {
+    fn pay(&mut self, id: ChannelId, state: &State, preimage: Option<Preimage>) {
         let account = self.accounts.entry(id).or_default();
-        if account.paid.replace(state.clone()).is_some() {
+        if account.paid.replace((state.clone(), preimage)).is_some() {
             return;
         }
         let held = account.held.map(Option::unwrap_or_default);
-        let due = shares(state);
+        let swap = pending(state).filter(|_| preimage.is_some());
+        let due = shares(&swap.map_or_else(
+            || state.outcome().clone(),
+            |swap| swap.applied(state.outcome(), |asset| asset.ledger() == VAULT).unwrap(),
+        ));
         let is_whole = held[0] + held[1] >= due[0] + due[1];
         for (wallet, paid) in self.wallets.iter_mut().zip(if is_whole { due } else { held }) {
             *wallet += i128::try_from(paid).unwrap();
@@ -114,8 +131,9 @@ impl Books {
 
     fn standing(&self, id: ChannelId, index: Index) -> Standing {
         let Some(account) = self.accounts.get(&id) else { return Standing::Absent };
-        if let Some(state) = &account.paid {
-            return Standing::Concluded { state: state.clone(), unpaid: 0 };
+        if let Some((state, preimage)) = &account.paid {
+            let (state, preimage) = (state.clone(), *preimage);
+            return Standing::Concluded { state, unpaid: 0, preimage };
         }
         if let Some((state, until, proof)) = &account.registered {
             let state = state.clone();
@@ -124,12 +142,13 @@ impl Books {
             let unpaid = ours.fold(0, |mask, (row, _)| mask | (1 << row));
             let by = Slot { participant: index.other(), delegate: false };
             let (until, now) = (LedgerTime::new(*until), LedgerTime::new(self.now));
-            return match until <= now {
-                true => Standing::Concluded { state, unpaid },
+            let is_over = until <= now && expiry(&state).is_none();
+            return match is_over {
+                true => Standing::Concluded { state, unpaid, preimage: None },
                 false => Standing::Registered { state, by, until, proof: Some(*proof) },
             };
         }
-        let due = account.initial.as_ref().map(shares);
+        let due = account.initial.as_ref().map(|initial| shares(initial.outcome()));
         let whole = |due: [u128; 2]| {
             due.iter().zip(account.held).all(|(due, held)| *due == held.unwrap_or_default())
         };
@@ -157,7 +176,7 @@ impl Ledger for Vault {
         sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
         proven(target, agreed, sign)?;
-        self.books().pay(target.id, &agreed.state);
+        self.books().pay(target.id, &agreed.state, None);
         Ok(())
     }
     fn register(
@@ -172,19 +191,37 @@ impl Ledger for Vault {
         self.books().register(&target.params, &agreed.state, signatures);
         Ok(())
     }
-    fn conclude(&mut self, target: &Target, state: &State, _: u32) -> Result<(), LedgerError> {
-        self.withdraw(target, state, 0, 0)
-    }
-    fn withdraw(&mut self, target: &Target, _: &State, _: u32, _: u32) -> Result<(), LedgerError> {
+    fn conclude(
+        &mut self,
+        target: &Target,
+        _: &State,
+        decision: Option<Decision>,
+        _: u32,
+    ) -> Result<(), LedgerError> {
         let mut books = self.books();
         let now = books.now;
         let account = books.accounts.get(&target.id);
         let registered = account.and_then(|account| account.registered.clone());
-        match registered.filter(|(_, until, _)| *until <= now) {
-            Some((state, ..)) => books.pay(target.id, &state),
-            None => return no("the challenge is not over"),
-        }
+        let Some((state, ..)) = registered.filter(|(_, until, _)| *until <= now) else {
+            return no("the challenge is not over");
+        };
+        let preimage = match (expiry(&state), decision) {
+            (None, None) => None,
+            (Some(_), Some(Decision::Claim { preimage }))
+                if pending(&state).unwrap().opened_by(preimage.as_bytes()) =>
+            {
+                Some(preimage)
+            }
+            (Some(expiry), Some(Decision::Refund {})) if now >= expiry => None,
+            _ => return no("the swap is not decided like this"),
+        };
+        books.pay(target.id, &state, preimage);
         Ok(())
+    }
+    fn withdraw(&mut self, target: &Target, _: &State, _: u32, _: u32) -> Result<(), LedgerError> {
+        let registered = self.books().accounts.get(&target.id).and_then(|it| it.registered.clone());
+        let Some((state, ..)) = registered else { return no("nothing is registered") };
+        self.conclude(target, &state, None, 0)
     }
     fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {
         let mut news = Vec::new();
@@ -198,7 +235,12 @@ impl Ledger for Vault {
         Ok(news)
     }
     fn clock(&mut self) -> Result<LedgerTime, LedgerError> {
-        Ok(LedgerTime::new(self.books().now))
+        let side = self.watched.first().map_or(0, |(_, index)| index.column());
+        let books = self.books();
+        match books.has_no_clock[side] {
+            true => Err(LedgerError::Unavailable("the clock has stopped".into())),
+            false => Ok(LedgerTime::new(books.now)),
+        }
     }
 }
 
@@ -224,7 +266,7 @@ impl DepositLedger for Vault {
         _: Signer<'_>,
     ) -> Result<(), LedgerError> {
         let side = target.index.column();
-        let due = shares(initial)[side];
+        let due = shares(initial.outcome())[side];
         let mut books = self.books();
         let arrives = !books.withholds[side];
         let account = books.accounts.entry(target.id).or_default();

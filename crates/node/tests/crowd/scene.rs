@@ -13,9 +13,9 @@ use perun_node::{
     NodeEvent, OpenRequest, Post, SessionKey, Signer,
 };
 use perun_protocol::{
-    Agreed, Assembly, Body, Changes, Config, DeclineReason, Funding, LedgerBytes, LedgerTerms,
-    LedgerTime, Message, OpeningId, PerLedger, Place, Plan, Record, Sighting, Slot, Standing,
-    Target, Terms, Time, Transaction, TransactionId, Witness,
+    Agreed, Assembly, Body, Changes, Config, Decision, DeclineReason, Funding, LedgerBytes,
+    LedgerTerms, LedgerTime, Message, OpeningId, PerLedger, Place, Plan, Record, Sighting, Slot,
+    Standing, Target, Terms, Time, Transaction, TransactionId, Witness,
 };
 use perun_store::{Batch, Durability, MemoryDisk, OpenMode, Opened, StreamId};
 use perun_wire::{Event, Expect, Handshake, Identity, Incarnation, PeerId, Receipt, Session};
@@ -140,7 +140,13 @@ impl Ledger for Nothing {
     ) -> Result<(), LedgerError> {
         no()
     }
-    fn conclude(&mut self, _: &Target, _: &State, _: u32) -> Result<(), LedgerError> {
+    fn conclude(
+        &mut self,
+        _: &Target,
+        _: &State,
+        _: Option<Decision>,
+        _: u32,
+    ) -> Result<(), LedgerError> {
         no()
     }
     fn withdraw(&mut self, _: &Target, _: &State, _: u32, _: u32) -> Result<(), LedgerError> {

@@ -2,15 +2,36 @@
 
 use perun_channel::codec::{Decode, DecodeError, Encode};
 use perun_protocol::limits::{MAX_BATCH, MAX_LEDGER_BYTES, MAX_MEMO};
-use perun_protocol::{Body, DeclineReason, LedgerBytes, Memo, Message, Record, TooLong};
+use perun_protocol::{Body, Command, DeclineReason, LedgerBytes, Memo, Message, Record, TooLong};
 
+use crate::ledger::JOINT;
 use crate::pair::Pair;
 
 #[test]
 fn every_message_and_record_of_a_life_is_read_back_as_it_was_written() {
     let mut pair = Pair::open(50, 50);
     pair.pay(0, 3).pay(1, 2).settle();
-    pair.user(0, perun_protocol::Command::Close).settle();
+    pair.user(0, Command::Close).settle();
+    are_read_back(&pair);
+}
+
+#[test]
+fn every_message_and_record_of_a_swap_is_read_back_as_it_was_written() {
+    let mut pair = Pair::swapping();
+    pair.swap(0, JOINT).settle();
+    are_read_back(&pair);
+    for (messages, place) in [(1, 0), (1, 1)] {
+        let mut pair = Pair::cut_at(0, JOINT, messages);
+        pair.net.left = None;
+        pair.user(place, Command::CancelSwap).settle();
+        are_read_back(&pair);
+    }
+    let mut pair = Pair::cut_at(1, JOINT, 2);
+    pair.leave();
+    are_read_back(&pair);
+}
+
+fn are_read_back(pair: &Pair) {
     for (_, bytes) in &pair.net.log {
         assert_eq!(Message::from_bytes(bytes).unwrap().to_bytes(), *bytes);
         for cut in 0..bytes.len() {

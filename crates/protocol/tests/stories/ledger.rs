@@ -11,6 +11,7 @@ use perun_protocol::{
 };
 
 use crate::pair::CHALLENGE;
+use crate::rules;
 
 /// The ledger that takes one transaction of both sides.
 pub(crate) const JOINT: LedgerId = LedgerId::new(BackendId::CKB, 1);
@@ -124,13 +125,14 @@ impl Ledger {
             Effect::Register { target, agreed, slot, .. } => {
                 self.register(&target.id, agreed, slot);
             }
-            Effect::Conclude { target, state, .. } => {
+            Effect::Conclude { target, state, decision, .. } => {
                 let (state, unpaid) = (state.clone(), self.unpaid);
                 self.change(&target.id, |entry| match &entry.standing {
                     Standing::Registered { state: held, until, .. }
                         if *held == state && *until <= now =>
                     {
-                        Some(Standing::Concluded { state, unpaid })
+                        let preimage = rules::decide(JOINT, &state, *decision, now)?;
+                        Some(Standing::Concluded { state, unpaid, preimage })
                     }
                     _ => None,
                 });
@@ -139,8 +141,9 @@ impl Ledger {
                 let state = state.clone();
                 let paid = if self.unpaid == 0 { 0 } else { self.unpaid };
                 self.change(&target.id, |entry| match &entry.standing {
-                    Standing::Concluded { unpaid, .. } if *unpaid != 0 => {
-                        Some(Standing::Concluded { state, unpaid: paid })
+                    Standing::Concluded { unpaid, preimage, .. } if *unpaid != 0 => {
+                        let preimage = *preimage;
+                        Some(Standing::Concluded { state, unpaid: paid, preimage })
                     }
                     _ => None,
                 });
@@ -226,11 +229,11 @@ impl Ledger {
 
     /// When the next challenge ends.
     pub(crate) fn due(&self) -> Option<LedgerTime> {
-        let ends = self.channels.values().filter_map(|entry| match entry.standing {
-            Standing::Registered { until, .. } if until > self.now => Some(until),
-            _ => None,
+        let ends = self.channels.values().flat_map(|entry| match &entry.standing {
+            Standing::Registered { state, until, .. } => rules::moments(JOINT, state, *until),
+            _ => vec![],
         });
-        ends.min()
+        ends.filter(|end| *end > self.now).min()
     }
 }
 

@@ -10,11 +10,13 @@ pub(crate) struct Net {
     pub(crate) trouble: (u64, u64, u64),
     /// All that was ever sent.
     pub(crate) log: Vec<(usize, Vec<u8>)>,
+    /// How many more packets are taken before the line is dead.
+    pub(crate) left: Option<usize>,
 }
 
 impl Net {
     pub(crate) fn perfect() -> Self {
-        Self { packets: VecDeque::new(), state: 0, trouble: (0, 0, 0), log: Vec::new() }
+        Self { packets: VecDeque::new(), state: 0, trouble: (0, 0, 0), log: Vec::new(), left: None }
     }
 
     /// A bad network; the seed decides what happens to each packet.
@@ -24,6 +26,11 @@ impl Net {
 
     pub(crate) fn send(&mut self, to: usize, bytes: Vec<u8>) {
         self.log.push((to, bytes.clone()));
+        match &mut self.left {
+            Some(0) => return,
+            Some(left) => *left -= 1,
+            None => {}
+        }
         let (lost, repeated, _) = self.trouble;
         if self.dice() < lost {
             return;

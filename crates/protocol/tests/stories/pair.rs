@@ -266,6 +266,10 @@ impl Pair {
                 let reply = if good { Reply::WitnessGood(name) } else { Reply::WitnessBad(name) };
                 self.todo.push_back((place, Input::Backend(reply)));
             }
+            Effect::ReadClock { ledger } => {
+                let now = if ledger == VAULT { self.vault.now } else { self.ledger.now };
+                self.todo.push_back((place, Input::LedgerClock { ledger, now }));
+            }
             effect => {
                 self.submit(place, &effect);
                 self.report();
@@ -293,6 +297,7 @@ impl Pair {
             }
             Event::CloseRequested { .. } => Command::AcceptClose,
             Event::ResizeRequested { .. } => Command::AcceptResize { contribution: money(place) },
+            Event::SwapRequested { .. } => Command::AcceptSwap { clocks: self.clocks() },
             _ => return,
         };
         self.todo.push_back((place, Input::Command(command)));
@@ -300,8 +305,15 @@ impl Pair {
 
     fn send(&mut self, place: usize, draft: Draft) {
         let version = match &draft.body {
-            Body::Update { state, .. } | Body::Sync { state, .. } => Some(state.version()),
-            Body::Ack { version, .. } => Some(*version),
+            Body::Update { state, .. }
+            | Body::Sync { state, .. }
+            | Body::SwapOffer { state, .. } => Some(state.version()),
+            Body::Ack { version, .. }
+            | Body::SwapAccept { version, .. }
+            | Body::SwapReveal { version, .. }
+            | Body::SwapDone { version, .. }
+            | Body::SwapCancel { version, .. }
+            | Body::SwapCancelled { version, .. } => Some(*version),
             Body::Sign { .. } => Some(Version::ZERO),
             _ => None,
         };
@@ -372,6 +384,7 @@ impl Pair {
             .into_iter()
             .chain(ledger.map(|due| due.get().saturating_sub(self.ledger.now.get())))
             .chain(vault.map(|due| due.get().saturating_sub(self.vault.now.get())))
+            .chain(self.until_swap())
             .min()
         else {
             return false;

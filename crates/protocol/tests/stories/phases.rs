@@ -7,10 +7,12 @@ use std::fmt::Write;
 use perun_protocol::{Command, Config, PhaseName, Standing, TransactionId};
 
 use crate::keys::Keys;
+use crate::ledger::JOINT;
 use crate::pair::{self, Pair, user_said_no};
 use crate::refusing::{KINDS, input, places};
 use crate::resizing::{deposit, resize};
 use crate::span::COIN;
+use crate::vault::VAULT;
 
 const TABLE: &str = include_str!("phases.txt");
 
@@ -112,8 +114,37 @@ fn spans() -> Vec<fn(&mut Pair)> {
     ]
 }
 
+/// Swaps, and where they stop.
+fn swaps() -> Vec<fn(&mut Pair)> {
+    vec![
+        |pair| {
+            *pair = Pair::swapping();
+            pair.swap(0, JOINT).settle();
+        },
+        |pair| {
+            *pair = Pair::cut_at(0, JOINT, 1);
+            pair.net.left = None;
+            pair.user(1, Command::CancelSwap).settle();
+        },
+        |pair| {
+            *pair = Pair::cut_at(1, VAULT, 2);
+            pair.leave();
+        },
+        |pair| {
+            *pair = Pair::swapping();
+            pair.users_answer = false;
+            pair.swap(0, JOINT).settle().user(0, Command::CancelSwap).settle();
+        },
+        |pair| {
+            *pair = Pair::swapping();
+            pair.users_answer = false;
+            pair.swap(0, JOINT).settle().user(1, Command::DeclineSwap).settle();
+        },
+    ]
+}
+
 fn told() -> impl Iterator<Item = fn(&mut Pair)> {
-    stories().into_iter().chain(spans())
+    stories().into_iter().chain(spans()).chain(swaps())
 }
 
 #[test]

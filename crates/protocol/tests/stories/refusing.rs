@@ -1,6 +1,7 @@
 //! A refusal changes nothing, and no input makes a machine panic.
 
 use perun_channel::codec::{Decode, Encode};
+use perun_channel::swap::Swap;
 use perun_channel::{Amount, ChannelId, Signature, State, Version};
 use perun_protocol::{
     Batch, Body, Command, Config, DeclineReason, Digest, Handover, Input, LedgerTime, Machine,
@@ -13,6 +14,7 @@ use crate::ledger::JOINT;
 use crate::pair::{Pair, index, money, parts};
 use crate::resizing::{deposit, resize};
 use crate::span::COIN;
+use crate::swaps::{SECRET, START, legs};
 use crate::vault::VAULT;
 
 /// Machines in as many places as the stories lead to.
@@ -101,10 +103,26 @@ fn add_spans(add: &mut impl FnMut(fn(&mut Pair))) {
     add(|pair| {
         pair.propose_span([50, 50], [50, 50]).settle().user(0, Command::Dispute).settle();
     });
+    add(|pair| {
+        *pair = Pair::swapping();
+        pair.users_answer = false;
+        pair.swap(0, JOINT).settle();
+    });
+    add(|pair| *pair = Pair::cut_at(0, JOINT, 1));
+    add(|pair| *pair = Pair::cut_at(0, VAULT, 2));
+    add(|pair| *pair = Pair::cut_at(0, JOINT, 3));
+    add(|pair| {
+        *pair = Pair::cut_at(0, JOINT, 1);
+        pair.user(0, Command::CancelSwap);
+    });
+    add(|pair| {
+        *pair = Pair::cut_at(0, JOINT, 2);
+        pair.user(0, Command::Dispute).settle();
+    });
 }
 
 /// How many kinds of inputs [`input`] makes.
-pub(crate) const KINDS: u8 = 36;
+pub(crate) const KINDS: u8 = 49;
 
 /// Anything that a peer, a user or a ledger could come up with, near enough to be interesting.
 pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag: bool) -> Input {
@@ -162,7 +180,7 @@ pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag:
             until: LedgerTime::new(number),
             proof: flag.then_some([signature; 2]),
         }),
-        19 => sighted(Standing::Concluded { state, unpaid: u32::from(flag) }),
+        19 => sighted(Standing::Concluded { state, unpaid: u32::from(flag), preimage: None }),
         20 => sighted(Standing::Closed { state }),
         21 => sighted(Standing::Open),
         22 => sighted(Standing::Impossible),
@@ -173,8 +191,49 @@ pub(crate) fn input(machine: &Machine, pair: &Pair, kind: u8, number: u64, flag:
         27 => Input::Restart,
         28 => message(Body::Sign { signature }),
         29..=34 => shown_on_two(kind, number, (channel, state, by), flag),
+        35..=47 => about_swaps(pair, kind, number, (state, signature), flag),
         _ => Input::Tick,
     }
+}
+
+/// The same about swaps.
+fn about_swaps(
+    pair: &Pair,
+    kind: u8,
+    number: u64,
+    (state, signature): (State, Signature),
+    flag: bool,
+) -> Input {
+    let message = |body| Input::Message(Message { opening: pair.opening, body });
+    let version = state.version();
+    match kind {
+        35 => message(Body::SwapOffer { state: carrying(&state, flag), signature }),
+        36 => message(Body::SwapAccept { version, signature }),
+        37 => message(Body::SwapReveal { version, preimage: SECRET, signature }),
+        38 => message(Body::SwapDone { version, signature }),
+        39 => message(Body::SwapCancelRequest { version }),
+        40 => message(Body::SwapCancel { version, signature }),
+        41 => message(Body::SwapCancelled { version, signature }),
+        42 => {
+            let x = if number.is_multiple_of(2) { JOINT } else { VAULT };
+            Input::Command(pair.swap_command(usize::from(flag), x))
+        }
+        43 => Input::Command(Command::AcceptSwap { clocks: pair.clocks() }),
+        44 => Input::Command(Command::DeclineSwap),
+        45 => Input::Command(Command::CancelSwap),
+        46 => {
+            Input::LedgerClock { ledger: JOINT, now: LedgerTime::new(START + number % 8 * 4_500) }
+        }
+        _ => Input::LedgerClock { ledger: VAULT, now: LedgerTime::new(START + number % 8 * 4_500) },
+    }
+}
+
+/// The state with a swap that it may or may not be able to carry.
+fn carrying(state: &State, flag: bool) -> State {
+    let [x, y] = if flag { [JOINT, VAULT] } else { [VAULT, JOINT] };
+    let swap = Swap::new(Swap::lock_of(SECRET.as_bytes()), legs(0, [x, y], START)).unwrap();
+    let (id, version, outcome) = (*state.id(), state.version(), state.outcome().clone());
+    State::new(id, version, outcome, swap.to_data(), false).unwrap()
 }
 
 /// The same for what a second ledger shows.
@@ -190,7 +249,10 @@ fn shown_on_two(
         29 => on(VAULT, Standing::Registered { state, by, until, proof: None }),
         30 => on(VAULT, Standing::Open),
         31 => on(VAULT, Standing::Absent),
-        32 => on(VAULT, Standing::Concluded { state, unpaid: u32::from(confirmed) << 1 }),
+        32 => {
+            let (unpaid, preimage) = (u32::from(confirmed) << 1, Some(SECRET));
+            on(VAULT, Standing::Concluded { state, unpaid, preimage })
+        }
         33 => Input::LedgerClock { ledger: VAULT, now: until },
         _ => on(JOINT, Standing::Absent),
     }

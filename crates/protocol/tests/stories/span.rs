@@ -8,6 +8,7 @@ use perun_protocol::{
 
 use crate::ledger::JOINT;
 use crate::pair::{CHALLENGE, Pair, money};
+use crate::rules;
 use crate::vault::VAULT;
 
 /// Row 0 of a channel that spans both ledgers: coins of the one with the shared transaction.
@@ -77,9 +78,11 @@ impl Pair {
             let brought = coin(&entry.initial);
             match &entry.standing {
                 Standing::Absent | Standing::Impossible => 0,
-                Standing::Concluded { state, .. } | Standing::Closed { state } => {
-                    coin(state) - brought
+                Standing::Concluded { state, preimage, .. } => {
+                    let paid = rules::paid(JOINT, state, preimage.is_some());
+                    i128::try_from(paid.balance(0, side).unwrap().get()).unwrap() - brought
                 }
+                Standing::Closed { state } => coin(state) - brought,
                 _ => -brought,
             }
         });
@@ -155,7 +158,7 @@ pub(crate) fn ledger_of(effect: &Effect) -> Option<LedgerId> {
         | Effect::CheckWitness { transaction, .. }
         | Effect::SubmitAssembly { transaction, .. }
         | Effect::AbortOpen { transaction } => Some(transaction.ledger),
-        Effect::ReleaseFunds { ledger, .. } => Some(*ledger),
+        Effect::ReleaseFunds { ledger, .. } | Effect::ReadClock { ledger } => Some(*ledger),
         Effect::Send(_) | Effect::Notify(_) | Effect::Assemble(_) => None,
     }
 }

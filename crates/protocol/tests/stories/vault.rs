@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use perun_channel::{BackendId, ChannelId, LedgerId, Signature, State};
-use perun_protocol::{Agreed, Effect, LedgerTime, Sighting, Slot, Standing};
+use perun_channel::{Allocation, BackendId, ChannelId, LedgerId, Signature, State};
+use perun_protocol::{Agreed, Decision, Effect, LedgerTime, Preimage, Sighting, Slot, Standing};
 
 use crate::pair::{CHALLENGE, index};
+use crate::rules;
 
 /// That ledger.
 pub(crate) const VAULT: LedgerId = LedgerId::new(BackendId::ETHEREUM, 7);
@@ -34,7 +35,7 @@ pub(crate) struct Book {
     /// What each side has put in, by row.
     pub(crate) held: [BTreeMap<usize, u128>; 2],
     pub(crate) registered: Option<(State, LedgerTime, [Signature; 2])>,
-    pub(crate) paid: Option<State>,
+    pub(crate) paid: Option<(State, Option<Preimage>)>,
 }
 
 impl Vault {
@@ -53,8 +54,7 @@ impl Vault {
     }
 
     /// The rows of a state that this ledger holds, with what each side has in them.
-    fn rows(&self, state: &State) -> Vec<(usize, [u128; 2])> {
-        let outcome = state.outcome();
+    fn rows(&self, outcome: &Allocation) -> Vec<(usize, [u128; 2])> {
         let rows = outcome.assets().iter().zip(outcome.balances()).enumerate();
         let ours = rows.filter(|(_, (asset, _))| asset.ledger() == self.id);
         ours.map(|(row, (_, balances))| (row, [0, 1].map(|side| balances[side].get()))).collect()
@@ -75,17 +75,22 @@ impl Vault {
             }
             Effect::SubmitClose { target, agreed, .. } => {
                 assert!(agreed.state.is_final() && agreed.proof.is_some());
-                self.pay(target.id, &agreed.state);
+                self.pay(target.id, &agreed.state, None);
             }
-            Effect::Conclude { target, .. } | Effect::Withdraw { target, .. } => {
-                let registered = self.book(target.id).registered.clone();
-                if let Some((state, until, _)) = registered
-                    && until <= self.now
-                {
-                    self.pay(target.id, &state);
-                }
-            }
+            Effect::Conclude { target, decision, .. } => self.conclude(target.id, *decision),
+            Effect::Withdraw { target, .. } => self.conclude(target.id, None),
             _ => {}
+        }
+    }
+
+    /// Pays the registered state once its challenge is over, with what its swap needs.
+    pub(crate) fn conclude(&mut self, id: ChannelId, decision: Option<Decision>) {
+        let registered = self.book(id).registered.clone();
+        let Some((state, ..)) = registered.filter(|(_, until, _)| *until <= self.now) else {
+            return;
+        };
+        if let Some(preimage) = rules::decide(self.id, &state, decision, self.now) {
+            self.pay(id, &state, preimage);
         }
     }
 
@@ -95,7 +100,7 @@ impl Vault {
 
     fn deposit(&mut self, place: usize, id: ChannelId, initial: &State) {
         let share = self.pays[place];
-        let rows = self.rows(initial);
+        let rows = self.rows(initial.outcome());
         let book = self.book(id);
         book.initial = Some(initial.clone());
         if book.paid.is_some() || !book.held[place].is_empty() {
@@ -133,10 +138,10 @@ impl Vault {
     }
 
     /// Pays what the state says, or gives every deposit of a row back that is not fully funded.
-    fn pay(&mut self, id: ChannelId, state: &State) {
-        let rows = self.rows(state);
+    fn pay(&mut self, id: ChannelId, state: &State, preimage: Option<Preimage>) {
+        let rows = self.rows(&rules::paid(self.id, state, preimage.is_some()));
         let book = self.book(id);
-        if book.paid.replace(state.clone()).is_some() {
+        if book.paid.replace((state.clone(), preimage)).is_some() {
             return;
         }
         let book = book.clone();
@@ -151,22 +156,23 @@ impl Vault {
 
     fn standing(&self, place: usize, id: &ChannelId) -> Standing {
         let Some(book) = self.books.get(id) else { return Standing::Absent };
-        if let Some(state) = &book.paid {
-            return Standing::Concluded { state: state.clone(), unpaid: 0 };
+        if let Some((state, preimage)) = &book.paid {
+            let (state, preimage) = (state.clone(), *preimage);
+            return Standing::Concluded { state, unpaid: 0, preimage };
         }
         if let Some((state, until, proof)) = &book.registered {
             let state = state.clone();
-            if *until <= self.now {
+            if *until <= self.now && !rules::has_legs(self.id, &state) {
                 // Nothing can be registered any more: the outcome stands, and nobody is paid.
-                let rows = self.rows(&state);
+                let rows = self.rows(state.outcome());
                 let unpaid = rows.iter().fold(0, |mask, (row, _)| mask | (1 << row));
-                return Standing::Concluded { state, unpaid };
+                return Standing::Concluded { state, unpaid, preimage: None };
             }
             let by = Slot { participant: index(1 - place), delegate: false };
             return Standing::Registered { state, by, until: *until, proof: Some(*proof) };
         }
         let Some(initial) = &book.initial else { return Standing::Absent };
-        let is_in = self.rows(initial).iter().all(|(row, due)| {
+        let is_in = self.rows(initial.outcome()).iter().all(|(row, due)| {
             [0, 1]
                 .iter()
                 .all(|side| due[*side] == 0 || book.held[*side].get(row) == Some(&due[*side]))
@@ -197,7 +203,10 @@ impl Vault {
     /// When the next challenge ends.
     pub(crate) fn due(&self) -> Option<LedgerTime> {
         let open = self.books.values().filter(|book| book.paid.is_none());
-        let ends = open.filter_map(|book| book.registered.as_ref().map(|(_, until, _)| *until));
+        let ends = open.flat_map(|book| match &book.registered {
+            Some((state, until, _)) => rules::moments(self.id, state, *until),
+            None => vec![],
+        });
         ends.filter(|until| *until > self.now).min()
     }
 

@@ -233,7 +233,7 @@ fn a_conclusion_is_repeated_until_it_is_confirmed() {
         let over = LedgerTime::new(pair.ledger.now.get() + CHALLENGE);
         pair.feed(OURS, Input::LedgerClock { ledger: JOINT, now: over }).unwrap();
         assert_eq!(conclusions(&pair), 1);
-        let standing = Standing::Concluded { state: state(&pair, 1), unpaid };
+        let standing = Standing::Concluded { state: state(&pair, 1), unpaid, preimage: None };
         for repeated in 2..5 {
             sees(&mut pair, standing.clone(), false);
             assert_eq!(pair.phases()[OURS], PhaseName::Concluding);

@@ -71,7 +71,7 @@ impl House {
                 ledgers.get(target.ledger)?.conclude(&target, &state, attempt)
             }
             Effect::Withdraw { target, state, rows, attempt } => {
-                ledgers.get(target.ledger)?.withdraw(&target, &state, rows, attempt)
+                ledgers.get(target.ledger)?.withdraw(&target, &state, rows, attempt, &sign)
             }
             Effect::Send(_) | Effect::Notify(_) => Ok(()),
         }

@@ -173,9 +173,16 @@ impl Ledger for Vault {
         Ok(())
     }
     fn conclude(&mut self, target: &Target, state: &State, _: u32) -> Result<(), LedgerError> {
-        self.withdraw(target, state, 0, 0)
+        self.withdraw(target, state, 0, 0, &|_| unreachable!("nothing is signed for this"))
     }
-    fn withdraw(&mut self, target: &Target, _: &State, _: u32, _: u32) -> Result<(), LedgerError> {
+    fn withdraw(
+        &mut self,
+        target: &Target,
+        _: &State,
+        _: u32,
+        _: u32,
+        _: Signer<'_>,
+    ) -> Result<(), LedgerError> {
         let mut books = self.books();
         let now = books.now;
         let account = books.accounts.get(&target.id);

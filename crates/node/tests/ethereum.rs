@@ -1,0 +1,219 @@
+//! Channels on Ethereum alone, with the real contracts on a chain in the process.
+
+mod common;
+#[path = "common/evm.rs"]
+mod evm;
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use common::{CHALLENGE_SECS, PATIENCE, Pair, Party, World, peer_of};
+use evm::{ETHER, Ethereum, row};
+use perun_channel::{Allocation, Amount, Asset, LedgerId, Params};
+use perun_node::{AnyLedger, OpenRequest};
+use perun_protocol::{Agreed, Command, Event, Memo, OpeningId, PhaseName};
+
+const COIN: u8 = 0;
+const TOKEN: u8 = 1;
+
+struct Story {
+    pair: Pair,
+    evm: Ethereum,
+}
+
+fn start(party: &mut Party, world: &World, evm: &Ethereum, side: usize) {
+    let ledgers = vec![AnyLedger::deposit(evm.ledger(side))];
+    party.node = Some(party.try_start_on(world, ledgers).unwrap());
+}
+
+impl Story {
+    fn new(depth: u32) -> Self {
+        let evm = Ethereum::buried_by(depth);
+        let pair = Pair::with_world(|world, alice, bob| {
+            start(alice, world, &evm, 0);
+            start(bob, world, &evm, 1);
+        });
+        Self { pair, evm }
+    }
+
+    fn assets(&self) -> Vec<Asset> {
+        vec![self.evm.coin(), self.evm.token()]
+    }
+
+    fn ask(&self, rows: [[u128; 2]; 2]) -> OpeningId {
+        let rows = rows.map(row).to_vec();
+        let outcome = Allocation::new(self.assets(), rows, Vec::new()).unwrap();
+        let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
+        self.pair.alice.node().open(peer_of(&self.pair.bob), request).unwrap()
+    }
+
+    fn both(&self, opening: OpeningId, phase: PhaseName) -> bool {
+        [&self.pair.alice, &self.pair.bob]
+            .iter()
+            .all(|party| party.node.is_none() || party.phase(opening) == phase)
+    }
+
+    /// Lets both look at the chain and makes a block, until it is so.
+    fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            for party in [&mut self.pair.alice, &mut self.pair.bob] {
+                if let Some(node) = &party.node {
+                    node.sync().unwrap();
+                }
+                party.collect();
+            }
+            if done(self) {
+                return;
+            }
+            let troubles = [&self.pair.alice.troubles, &self.pair.bob.troubles];
+            assert!(Instant::now() < until, "mined in vain: {what} {troubles:?}");
+            self.evm.chain.mine(1).unwrap();
+        }
+    }
+
+    fn open(&mut self, rows: [[u128; 2]; 2]) -> OpeningId {
+        let opening = self.ask(rows);
+        let deposits = move |pair: &Pair| {
+            [&pair.alice, &pair.bob].iter().all(|it| it.phase(opening) == PhaseName::Depositing)
+        };
+        self.pair.wait("deposits", deposits);
+        self.until("open", |story| story.both(opening, PhaseName::Open));
+        opening
+    }
+
+    /// Alice pays ten thousandths of an ether, one by one, and Bob so many tokens.
+    fn pay(&mut self, opening: OpeningId, alice: usize, bob: usize) {
+        let milli = Amount::new(ETHER / 1_000);
+        for _ in 0..alice {
+            self.pair.alice.node().pay(opening, COIN, milli, Memo::default()).unwrap();
+        }
+        for _ in 0..bob {
+            self.pair.bob.node().pay(opening, TOKEN, Amount::new(7), Memo::default()).unwrap();
+        }
+        self.pair.wait("all payments", |pair| {
+            pair.alice.sent(opening).len() == alice && pair.bob.sent(opening).len() == bob
+        });
+    }
+
+    fn settled(&mut self, opening: OpeningId) {
+        self.until("settled", |story| story.both(opening, PhaseName::Settled));
+    }
+}
+
+const ROWS: [[u128; 2]; 2] = [[2 * ETHER, ETHER], [500, 800]];
+
+/// Both signatures over the newest state, in order: each has the other's.
+fn signed(pair: &Pair, opening: OpeningId, ledger: LedgerId) -> (Params, Agreed, [Agreed; 2]) {
+    let agreed = [&pair.bob, &pair.alice].map(|it| it.status(opening).agreed.unwrap());
+    let targets = pair.alice.status(opening).targets;
+    let target = targets.into_iter().find(|target| target.ledger == ledger).unwrap();
+    (target.params, agreed[0].clone(), agreed)
+}
+
+#[test]
+fn coins_and_tokens_are_paid_and_closed_to_the_last_unit() {
+    let mut story = Story::new(2);
+    let opening = story.open(ROWS);
+    assert_eq!(story.evm.held(), [3 * ETHER, 1_300]);
+    story.pay(opening, 60, 40);
+    story.pair.alice.node().command(opening, Command::Close).unwrap();
+    story.settled(opening);
+    let paid = i128::try_from(60 * ETHER / 1_000).unwrap();
+    assert_eq!(story.evm.gains(0), [-paid, 280]);
+    assert_eq!(story.evm.gains(1), [paid, -280]);
+    assert_eq!(story.evm.held(), [0, 0]);
+    assert_eq!(story.pair.alice.troubles, Vec::<String>::new());
+    assert_eq!(story.pair.bob.troubles, Vec::<String>::new());
+}
+
+/// A stranger registers version 0 while Bob is away; Alice answers, and both are paid by hers.
+#[test]
+fn an_old_state_is_refuted_and_the_newest_is_paid() {
+    let mut story = Story::new(2);
+    let opening = story.open(ROWS);
+    let (params, old, by) = signed(&story.pair, opening, story.evm.coin().ledger());
+    let signatures = by.map(|agreed| agreed.proof.unwrap().signature);
+    story.pay(opening, 3, 2);
+    story.pair.bob.node = None;
+    story.evm.register(&params, &old.state, signatures);
+    let newest = story.pair.alice.status(opening).agreed.unwrap().state.version();
+    story.until("the answer", |story| {
+        let own = |event: &Event| matches!(event, Event::Registered { version, .. } if *version == newest);
+        story.pair.alice.has(own)
+    });
+    story.evm.pass(CHALLENGE_SECS);
+    story.settled(opening);
+    let paid = i128::try_from(3 * ETHER / 1_000).unwrap();
+    assert_eq!(story.evm.gains(0), [-paid, 14]);
+    assert_eq!(story.evm.gains(1), [paid, -14]);
+}
+
+/// Nothing that Bob sends arrives. Alice gets all of hers back and pays only fees.
+#[test]
+fn a_deposit_that_never_comes_gives_ours_back() {
+    let mut story = Story::new(2);
+    story.evm.cut[1].store(true, Ordering::SeqCst);
+    let opening = story.ask(ROWS);
+    let ours = [2 * ETHER, 500];
+    story.until("our deposit", |story| story.evm.held() == ours);
+    assert!(story.both(opening, PhaseName::Depositing));
+    for _ in 0..5 {
+        story.evm.chain.mine(1).unwrap();
+        story.pair.alice.node().sync().unwrap();
+    }
+    assert_eq!(story.evm.held(), ours, "ordered often, made once");
+    story.pair.world.pass(3_700);
+    story.until("Alice leaves", |story| story.pair.alice.phase(opening) == PhaseName::Registered);
+    story.evm.pass(CHALLENGE_SECS);
+    story.settled(opening);
+    assert_eq!([0, 1].map(|side| story.evm.gains(side)), [[0, 0]; 2]);
+    assert_eq!(story.evm.held(), [0, 0]);
+}
+
+/// Who brings nothing is paid to its wallet all the same, and not to the key that signs.
+#[test]
+fn who_brings_nothing_is_paid_to_its_wallet() {
+    let mut story = Story::new(2);
+    let opening = story.open([[ETHER, 0], [100, 0]]);
+    let milli = Amount::new(ETHER / 1_000);
+    story.pair.alice.node().pay(opening, COIN, milli, Memo::default()).unwrap();
+    story.pair.wait("the payment", |pair| pair.bob.received(opening).len() == 1);
+    story.pair.alice.node().command(opening, Command::Close).unwrap();
+    story.settled(opening);
+    let paid = i128::try_from(milli.get()).unwrap();
+    assert_eq!([0, 1].map(|side| story.evm.gains(side)), [[-paid, 0], [paid, 0]]);
+}
+
+/// What a hub cannot pay is no asset, whoever proposes it.
+#[test]
+fn an_asset_that_the_hub_does_not_know_is_refused() {
+    let story = Story::new(1);
+    let stranger = perun_channel::Address::new([0x77; 20]);
+    let chain = story.evm.coin().chain();
+    for holder in [stranger, perun_channel::Address::ZERO] {
+        let assets = vec![Asset::ethereum(chain, holder)];
+        let outcome = Allocation::new(assets, vec![row([5, 5])], Vec::new()).unwrap();
+        let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
+        let refused = story.pair.alice.node().open(peer_of(&story.pair.bob), request);
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("nothing was"), "{text}");
+    }
+}
+
+/// One wallet is not offered to two channels at once; what a refused channel had is free again.
+#[test]
+fn what_is_promised_to_one_channel_is_not_offered_to_another() {
+    let story = Story::new(2);
+    story.evm.cut[0].store(true, Ordering::SeqCst);
+    let request = |coins: u128| {
+        let rows = [[coins, 0], [0, 0]].map(row).to_vec();
+        let outcome = Allocation::new(story.assets(), rows, Vec::new()).unwrap();
+        OpenRequest { challenge_secs: CHALLENGE_SECS, outcome }
+    };
+    let open = |coins| story.pair.alice.node().open(peer_of(&story.pair.bob), request(coins));
+    open(60 * ETHER).unwrap();
+    let text = open(60 * ETHER).unwrap_err().to_string();
+    assert!(text.contains("wei"), "{text}");
+    open(30 * ETHER).unwrap();
+}

@@ -217,3 +217,12 @@ fn what_is_promised_to_one_channel_is_not_offered_to_another() {
     assert!(text.contains("wei"), "{text}");
     open(30 * ETHER).unwrap();
 }
+
+/// What is in the hub is counted once: the wallet does not have it, and nothing of the rest is
+/// promised.
+#[test]
+fn what_was_deposited_is_not_promised_any_more() {
+    let mut story = Story::new(1);
+    story.open([[60 * ETHER, 0], [0, 0]]);
+    story.ask([[35 * ETHER, 0], [0, 0]]);
+}

@@ -10,7 +10,7 @@ mod place;
 mod promises;
 mod standing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alloy_primitives::{Address as Account, U256};
@@ -20,8 +20,10 @@ use perun_backend_evm::orders::{Orders, TokenSource};
 use perun_backend_evm::rpc::{Node, Rpc};
 use perun_backend_evm::sender::{Sender, SenderOptions};
 use perun_backend_evm::{Deployment, Error};
-use perun_channel::{Address, Allocation, LedgerId, Params, State};
-use perun_protocol::{Agreed, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms};
+use perun_channel::{Address, Allocation, ChannelId, LedgerId, Params, State};
+use perun_protocol::{
+    Agreed, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Standing, Target, Terms,
+};
 
 use crate::{DepositLedger, Ledger, LedgerError, OpenRequest, Signer, entropy};
 use place::{Contribution, HubTerms, Place, read, written};
@@ -59,6 +61,8 @@ pub struct EvmLedger {
     orders: Orders,
     watcher: Watcher,
     promises: Promises,
+    /// Our contributions to channels that are not funded yet.
+    openings: BTreeMap<ChannelId, LedgerBytes>,
     tokens: TokenSource,
     kept_for_fees: U256,
     /// The assets in which a payment of ours may wait at the hub.
@@ -85,6 +89,7 @@ impl EvmLedger {
             watcher: Watcher::new(ledger, &deployment, options.depths),
             deployment,
             promises: Promises::default(),
+            openings: BTreeMap::new(),
             tokens: options.tokens,
             kept_for_fees: U256::from(options.kept_for_fees),
             credits: BTreeSet::new(),
@@ -224,6 +229,13 @@ impl Ledger for EvmLedger {
         // what is left to do for it is decided anew at the next look.
         let tended = self.orders.tend(node);
         let sightings = self.watcher.look(node)?;
+        let decided = |it: &&Sighting| it.confirmed && !matches!(it.standing, Standing::Absent);
+        for sighting in sightings.iter().filter(decided) {
+            // What is in the hub is not promised any more: the wallet does not have it.
+            if let Some(contribution) = self.openings.remove(&sighting.channel) {
+                self.promises.release(contribution.as_bytes());
+            }
+        }
         self.credits.extend(self.watcher.paid_holders(&sightings));
         self.take_credits();
         match tended {

@@ -71,6 +71,7 @@ impl EvmLedger {
             _ => {
                 // After a restart nobody else has promised it.
                 self.promises.make(contribution.as_bytes(), amounts);
+                self.openings.insert(target.id, contribution.clone());
                 Ok(())
             }
         }

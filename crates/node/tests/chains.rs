@@ -9,15 +9,10 @@ use std::time::Instant;
 use common::{CELLS, CHALLENGE_SECS, CKB, DEPOSIT, PATIENCE, Pair, Party, World, peer_of};
 use evm::{ETHER, Ethereum, row};
 use perun_backend_ckb::rpc::DevControl;
-use perun_channel::{Allocation, Amount};
+use perun_channel::{Allocation, Amount, Asset};
 use perun_node::{AnyLedger, OpenRequest};
 use perun_protocol::{Command, Event, Memo, OpeningId, PhaseName};
 
-/// The rows: ether, coins of CKB, a token there, a token here.
-const ETH: u8 = 0;
-const COIN: u8 = 1;
-const UDT: u8 = 2;
-const ERC20: u8 = 3;
 /// What each has of the token on CKB at first.
 const UNITS: u128 = 10_000;
 
@@ -43,13 +38,36 @@ impl Story {
         Self { pair, evm }
     }
 
-    fn ask(&self) -> OpeningId {
+    /// Ether, coins of CKB, a token there, a token here: with what each side brings.
+    fn money(&self) -> [(Asset, [u128; 2]); 4] {
         let world = &self.pair.world;
-        let assets =
-            vec![self.evm.coin(), world.deployment.coin(), world.token.clone(), self.evm.token()];
-        let coins = u128::from(DEPOSIT);
-        let rows = [[2 * ETHER, ETHER], [coins, coins], [600, 400], [500, 800]];
-        let outcome = Allocation::new(assets, rows.map(row).to_vec(), Vec::new()).unwrap();
+        [
+            (self.evm.coin(), [2 * ETHER, ETHER]),
+            (world.deployment.coin(), [u128::from(DEPOSIT); 2]),
+            (world.token.clone(), [600, 400]),
+            (self.evm.token(), [500, 800]),
+        ]
+    }
+
+    /// The rows in the order that CKB wants.
+    fn rows(&self) -> Vec<(Asset, [u128; 2])> {
+        let mut rows = self.money().to_vec();
+        rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+        rows
+    }
+
+    /// The row of each kind of money.
+    fn places(&self) -> [u8; 4] {
+        let rows = self.rows();
+        self.money().map(|(asset, _)| {
+            u8::try_from(rows.iter().position(|(row, _)| *row == asset).unwrap()).unwrap()
+        })
+    }
+
+    fn ask(&self) -> OpeningId {
+        let (assets, rows): (Vec<_>, Vec<_>) = self.rows().into_iter().unzip();
+        let rows = rows.into_iter().map(row).collect();
+        let outcome = Allocation::new(assets, rows, Vec::new()).unwrap();
         let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
         self.pair.alice.node().open(peer_of(&self.pair.bob), request).unwrap()
     }
@@ -104,11 +122,12 @@ impl Story {
         let pay = |party: &Party, asset, amount: u128| {
             party.node().pay(opening, asset, Amount::new(amount), Memo::default()).unwrap();
         };
+        let [ether, coin, units, tokens] = self.places();
         for _ in 0..5 {
-            pay(&self.pair.alice, ETH, ETHER / 1_000);
-            pay(&self.pair.alice, UDT, 10);
-            pay(&self.pair.bob, COIN, u128::from(CKB));
-            pay(&self.pair.bob, ERC20, 7);
+            pay(&self.pair.alice, ether, ETHER / 1_000);
+            pay(&self.pair.alice, units, 10);
+            pay(&self.pair.bob, coin, u128::from(CKB));
+            pay(&self.pair.bob, tokens, 7);
         }
         self.pair.wait("all payments", |pair| {
             [&pair.alice, &pair.bob].iter().all(|it| it.sent(opening).len() == 10)

@@ -1,5 +1,6 @@
 //! An Ethereum chain in the process with the real contracts and a token on it, and wallets for two
 //! people. Blocks come only when a story makes them.
+#![allow(dead_code, reason = "each story uses its part")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

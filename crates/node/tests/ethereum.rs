@@ -96,6 +96,14 @@ impl Story {
         });
     }
 
+    /// Alice's node is started again.
+    fn restart(&mut self) {
+        self.pair.alice.node = None;
+        start(&mut self.pair.alice, &self.pair.world, &self.evm, 0);
+        let bob = peer_of(&self.pair.bob);
+        self.pair.alice.node().dial(bob, self.pair.address).unwrap();
+    }
+
     fn settled(&mut self, opening: OpeningId) {
         self.until("settled", |story| story.both(opening, PhaseName::Settled));
     }
@@ -169,6 +177,74 @@ fn a_deposit_that_never_comes_gives_ours_back() {
     story.settled(opening);
     assert_eq!([0, 1].map(|side| story.evm.gains(side)), [[0, 0]; 2]);
     assert_eq!(story.evm.held(), [0, 0]);
+}
+
+/// The window of an old state ran out while Alice was away. It is the outcome, and hers is taken
+/// from it: nothing waits for ever for an answer that is too late.
+#[test]
+fn an_old_state_that_nobody_answered_in_time_is_paid() {
+    let mut story = Story::new(2);
+    let opening = story.open(ROWS);
+    let (params, old, by) = signed(&story.pair, opening, story.evm.coin().ledger());
+    let signatures = by.map(|agreed| agreed.proof.unwrap().signature);
+    story.pay(opening, 3, 2);
+    (story.pair.alice.node, story.pair.bob.node) = (None, None);
+    story.evm.register(&params, &old.state, signatures);
+    story.evm.pass(CHALLENGE_SECS);
+    start(&mut story.pair.alice, &story.pair.world, &story.evm, 0);
+    story.settled(opening);
+    assert_eq!([0, 1].map(|side| story.evm.gains(side)), [[0, 0]; 2]);
+    assert_eq!(story.evm.held(), [0, 0]);
+}
+
+/// A stranger concludes with the final state and pays nobody: each takes its own, by its session
+/// key, and does not wait for what the other is owed.
+#[test]
+fn what_a_stranger_concluded_without_paying_is_withdrawn() {
+    let mut story = Story::new(2);
+    let opening = story.open(ROWS);
+    story.pay(opening, 3, 2);
+    story.evm.cut.iter().for_each(|line| line.store(true, Ordering::SeqCst));
+    story.pair.alice.node().command(opening, Command::Close).unwrap();
+    story.pair.wait("closing", |pair| {
+        [&pair.alice, &pair.bob].iter().all(|it| it.phase(opening) == PhaseName::Closing)
+    });
+    let (params, last, by) = signed(&story.pair, opening, story.evm.coin().ledger());
+    let signatures = by.map(|agreed| agreed.proof.unwrap().signature);
+    story.evm.conclude_unpaid(&params, &last.state, signatures);
+    assert_eq!(story.evm.held(), [3 * ETHER, 1_300]);
+    story.evm.cut[0].store(false, Ordering::SeqCst);
+    story.until("Alice's", |story| story.pair.alice.phase(opening) == PhaseName::Settled);
+    let paid = i128::try_from(3 * ETHER / 1_000).unwrap();
+    assert_eq!(story.evm.gains(0), [-paid, 14]);
+    assert_ne!(story.evm.held(), [0, 0], "Bob's is still there");
+    story.evm.cut[1].store(false, Ordering::SeqCst);
+    story.settled(opening);
+    assert_eq!(story.evm.gains(1), [paid, -14]);
+    assert_eq!(story.evm.held(), [0, 0]);
+}
+
+/// The node is started again at every stage, and the channel goes on from the folder.
+#[test]
+fn a_channel_survives_restarts() {
+    let mut story = Story::new(2);
+    let opening = story.ask(ROWS);
+    let deposits = move |pair: &Pair| {
+        [&pair.alice, &pair.bob].iter().all(|it| it.phase(opening) == PhaseName::Depositing)
+    };
+    story.pair.wait("deposits", deposits);
+    story.restart();
+    story.until("open", |story| story.both(opening, PhaseName::Open));
+    assert_eq!(story.evm.held(), [3 * ETHER, 1_300]);
+    story.restart();
+    story.pay(opening, 3, 2);
+    story.pair.alice.node().command(opening, Command::Dispute).unwrap();
+    story.until("registered", |story| story.both(opening, PhaseName::Registered));
+    story.restart();
+    story.evm.pass(CHALLENGE_SECS);
+    story.settled(opening);
+    let paid = i128::try_from(3 * ETHER / 1_000).unwrap();
+    assert_eq!([0, 1].map(|side| story.evm.gains(side)), [[-paid, 14], [paid, -14]]);
 }
 
 /// Who brings nothing is paid to its wallet all the same, and not to the key that signs.

@@ -150,6 +150,19 @@ impl Ethereum {
         self.chain.mine(1).unwrap();
     }
 
+    /// A stranger concludes with a final state that both signed, and pays nobody.
+    pub(crate) fn conclude_unpaid(
+        &self,
+        params: &Params,
+        state: &State,
+        signatures: [Signature; 2],
+    ) {
+        let signed = SignedState::new(params, state.clone(), signatures.to_vec()).unwrap();
+        let line = self.line(None);
+        self.orders(2).at(Node(&line), 0).close_unpaid(params, &signed).unwrap();
+        self.chain.mine(1).unwrap();
+    }
+
     /// What a person has of coins, with all fees that it paid, and of tokens: how much more or less
     /// than at first.
     pub(crate) fn gains(&self, side: usize) -> [i128; 2] {

@@ -70,7 +70,7 @@ mod tests {
         let key = SessionKey::from_secret([7; 32]).unwrap();
         let [one, other] = [[1; 32], [2; 32]].map(|salt| key.drawn(&salt).address());
         assert!(one != other && one != key.address());
-        assert_eq!(one, key.clone().drawn(&[1; 32]).address());
+        assert_eq!(one, key.drawn(&[1; 32]).address());
         let somebody = SessionKey::from_secret([8; 32]).unwrap();
         assert_ne!(one, somebody.drawn(&[1; 32]).address());
     }

@@ -9,9 +9,12 @@ use std::time::Instant;
 
 use common::{CHALLENGE_SECS, PATIENCE, Pair, Party, World, peer_of};
 use evm::{ETHER, Ethereum, row};
-use perun_channel::{Allocation, Amount, Asset, LedgerId, Params};
-use perun_node::{AnyLedger, OpenRequest};
-use perun_protocol::{Agreed, Command, Event, Memo, OpeningId, PhaseName};
+use perun_channel::{Address, Allocation, Amount, Asset, LedgerId, Params, Participant, State};
+use perun_node::{AnyLedger, DepositLedger, OpenRequest};
+use perun_protocol::{
+    Agreed, Command, Event, Funding, Index, LedgerBytes, LedgerTerms, Memo, OpeningId, PerLedger,
+    PhaseName, Plan, Terms,
+};
 
 const COIN: u8 = 0;
 const TOKEN: u8 = 1;
@@ -265,9 +268,9 @@ fn who_brings_nothing_is_paid_to_its_wallet() {
 #[test]
 fn an_asset_that_the_hub_does_not_know_is_refused() {
     let story = Story::new(1);
-    let stranger = perun_channel::Address::new([0x77; 20]);
+    let stranger = Address::new([0x77; 20]);
     let chain = story.evm.coin().chain();
-    for holder in [stranger, perun_channel::Address::ZERO] {
+    for holder in [stranger, Address::ZERO] {
         let assets = vec![Asset::ethereum(chain, holder)];
         let outcome = Allocation::new(assets, vec![row([5, 5])], Vec::new()).unwrap();
         let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
@@ -301,4 +304,61 @@ fn what_was_deposited_is_not_promised_any_more() {
     let mut story = Story::new(1);
     story.open([[60 * ETHER, 0], [0, 0]]);
     story.ask([[35 * ETHER, 0], [0, 0]]);
+}
+
+/// The peer names another contract, or a payee that cannot be paid: nothing is signed. Nor is a
+/// channel gone on with that pays a wallet which this node does not have.
+#[test]
+fn another_contract_and_payees_that_cannot_be_are_refused() {
+    let evm = Ethereum::buried_by(1);
+    let (mut alice, mut bob) = (evm.ledger(0), evm.ledger(1));
+    let outcome = Allocation::new(vec![evm.coin()], vec![row([5, 6])], Vec::new()).unwrap();
+    let keys = [7, 8].map(|byte| Participant::new(Address::new([byte; 20]), Vec::new()).unwrap());
+    let [proposer, other] = keys.clone();
+    let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome: outcome.clone() };
+    let (chain, offered) = alice.offer(*proposer.address(), &request).unwrap();
+    let terms = |chain| Terms {
+        challenge_secs: CHALLENGE_SECS,
+        outcome: outcome.clone(),
+        proposer: proposer.clone(),
+        ledgers: PerLedger::one(LedgerTerms {
+            ledger: evm.coin().ledger(),
+            funding: Funding::Deposit {},
+            chain,
+        }),
+    };
+    let answered = bob.answer(*other.address(), &terms(chain.clone())).unwrap();
+    assert_ne!(offered, answered, "both drew something of their own");
+    let ending = |bytes: &LedgerBytes, end: &[u8]| {
+        let mut bytes = bytes.as_bytes().to_vec();
+        let start = bytes.len() - end.len();
+        bytes[start..].copy_from_slice(end);
+        LedgerBytes::new(bytes).unwrap()
+    };
+    let other_hub = terms(ending(&chain, &[0x99; 20]));
+    let refused = bob.answer(*other.address(), &other_hub).unwrap_err().to_string();
+    assert!(refused.contains("Agree on one"), "{refused}");
+
+    let params = Params::new(CHALLENGE_SECS, [1; 32], keys.to_vec()).unwrap();
+    let initial = State::initial(params.id(), outcome.clone());
+    let plan = |index, offered: &LedgerBytes| Plan {
+        index,
+        challenge_secs: CHALLENGE_SECS,
+        participants: keys.clone(),
+        outcome: outcome.clone(),
+        ledgers: terms(chain.clone()).ledgers,
+        contributions: [PerLedger::one(offered.clone()), PerLedger::one(answered.clone())],
+        predecessor: None,
+    };
+    let placed = bob.place(&plan(Index::One, &offered), &params, &initial).unwrap();
+    let same = alice.place(&plan(Index::Zero, &offered), &params, &initial).unwrap();
+    assert_eq!(placed, same);
+    let hub = evm.coin();
+    for payee in [&[0; 20], hub.holder().as_bytes()] {
+        let plan = plan(Index::One, &ending(&offered, payee));
+        let refused = bob.place(&plan, &params, &initial).unwrap_err().to_string();
+        assert!(refused.contains("where nobody can take it"), "{refused}");
+    }
+    let refused = bob.place(&plan(Index::Zero, &offered), &params, &initial).unwrap_err();
+    assert!(refused.to_string().contains("Start the node with that wallet"), "{refused}");
 }

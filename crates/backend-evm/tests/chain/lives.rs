@@ -10,9 +10,7 @@ use perun_backend_evm::orders::{Decision, DepositOrder, TokenSource, TreeNode};
 use perun_backend_evm::sender::Progress;
 use perun_channel::{Allocation, Amount, Params, SignedState, State, SubAlloc, Version};
 
-use crate::kit::{
-    CHALLENGE, DAY, ETHER, Stage, TestChain, TestToken, look_at, paid, sign, watch,
-};
+use crate::kit::{CHALLENGE, DAY, ETHER, Stage, TestChain, TestToken, look_at, paid, sign, watch};
 
 const BOTH: [u128; 2] = [ETHER as u128, 2 * ETHER as u128];
 

@@ -183,7 +183,7 @@ struct World {
 impl World {
     fn chance(&mut self, one_in: u64) -> bool {
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (self.seed >> 33) % one_in == 0
+        (self.seed >> 33).is_multiple_of(one_in)
     }
 
     /// What the pool counts: those that can be mined next.

@@ -254,7 +254,13 @@ fn a_channel_survives_restarts() {
 #[test]
 fn who_brings_nothing_is_paid_to_its_wallet() {
     let mut story = Story::new(2);
-    let opening = story.open([[ETHER, 0], [100, 0]]);
+    story.evm.cut[1].store(true, Ordering::SeqCst);
+    let opening = story.ask([[ETHER, 0], [100, 0]]);
+    story.until("Alice's side is open", |story| story.pair.alice.phase(opening) == PhaseName::Open);
+    // Everything is in and final, but the hub has not been told whom to pay.
+    assert_eq!(story.pair.bob.phase(opening), PhaseName::Depositing);
+    story.evm.cut[1].store(false, Ordering::SeqCst);
+    story.until("open", |story| story.both(opening, PhaseName::Open));
     let milli = Amount::new(ETHER / 1_000);
     story.pair.alice.node().pay(opening, COIN, milli, Memo::default()).unwrap();
     story.pair.wait("the payment", |pair| pair.bob.received(opening).len() == 1);

@@ -45,6 +45,8 @@ pub struct Watch {
     pub params: Params,
     /// Its first state: what must be deposited.
     pub initial: State,
+    /// Of whose deposits it is told what is still held after the end; of everybody's if none.
+    pub own: Option<usize>,
 }
 
 /// A standing and the block that it is of.
@@ -132,6 +134,13 @@ impl Follower {
     #[must_use]
     pub fn clock(&self) -> Option<u64> {
         self.recent.head().map(|head| head.timestamp)
+    }
+
+    /// The newest block that is as deep as a channel's value asks for, as of the last look.
+    #[must_use]
+    pub fn settled(&self, id: &ChannelId) -> Option<Block> {
+        let head = self.recent.head()?;
+        self.watched.get(id).and_then(|watched| self.settled_of(watched, head, self.finalized))
     }
 
     /// The newest block that was seen.
@@ -285,17 +294,25 @@ impl Follower {
         finalized: Option<Block>,
     ) -> BTreeMap<ChannelId, (Block, Option<Block>)> {
         let place = |(id, watched): (&ChannelId, &Watched)| {
-            let settled = match watched.depth.blocks() {
-                None => finalized,
-                Some(depth) => {
-                    let number = head.number.checked_sub(depth.saturating_sub(1));
-                    number.and_then(|number| self.recent.at(number)).copied()
-                }
-            };
-            let exists = |block: &Block| block.number >= self.deployment.from_block();
-            (*id, (head, settled.filter(exists)))
+            (*id, (head, self.settled_of(watched, &head, finalized)))
         };
         self.watched.iter().map(place).collect()
+    }
+
+    fn settled_of(
+        &self,
+        watched: &Watched,
+        head: &Block,
+        finalized: Option<Block>,
+    ) -> Option<Block> {
+        let settled = match watched.depth.blocks() {
+            None => finalized,
+            Some(depth) => {
+                let number = head.number.checked_sub(depth.saturating_sub(1));
+                number.and_then(|number| self.recent.at(number)).copied()
+            }
+        };
+        settled.filter(|block| block.number >= self.deployment.from_block())
     }
 }
 
@@ -359,16 +376,21 @@ impl View<'_> {
                     recent: self.recent,
                     block,
                 };
-                evidence.standing(&place, &watch.params, record, unpaid(&rows, &levels.held))?
+                let unpaid = unpaid(&rows, &levels.held, watch.own);
+                evidence.standing(&place, &watch.params, record, unpaid)?
             }
         };
         Ok(Seen { block, standing })
     }
 }
 
-/// A bit for each row of which anything is still held.
-fn unpaid(rows: &[usize], held: &[Vec<Amount>]) -> u32 {
-    let left = rows.iter().zip(held).filter(|(_, held)| held.iter().any(|it| *it != Amount::ZERO));
+/// A bit for each row of which anything is still held, for this participant if one is named.
+fn unpaid(rows: &[usize], held: &[Vec<Amount>], own: Option<usize>) -> u32 {
+    let is_held = |held: &[Amount]| {
+        let mut all = held.iter().enumerate();
+        all.any(|(one, it)| *it != Amount::ZERO && own.is_none_or(|own| own == one))
+    };
+    let left = rows.iter().zip(held).filter(|(_, held)| is_held(held));
     left.filter_map(|(row, _)| u32::try_from(*row).ok())
         .fold(0, |bits, row| bits | 1_u32.checked_shl(row).unwrap_or_default())
 }

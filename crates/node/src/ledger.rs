@@ -75,6 +75,7 @@ pub trait Ledger: Send {
         state: &State,
         rows: u32,
         attempt: u32,
+        sign: Signer<'_>,
     ) -> Result<(), LedgerError>;
 
     /// How the watched channels stand, those that may have changed.
@@ -202,8 +203,9 @@ pub trait DepositLedger: Ledger {
         initial: &State,
     ) -> Result<LedgerBytes, LedgerError>;
 
-    /// Deposits what version 0 gives us, unless that was done or is on its way. It is ordered again
-    /// at every look at the ledger until everything is in.
+    /// Deposits what version 0 gives us, which may be nothing, and sees to it that what the channel
+    /// pays us there reaches us; unless that was done or is on its way. It is ordered again at every
+    /// look at the ledger until everything is in.
     fn deposit(
         &mut self,
         target: &Target,

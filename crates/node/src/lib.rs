@@ -9,6 +9,7 @@
 mod chance;
 mod ckb;
 mod error;
+mod evm;
 mod house;
 mod journal;
 mod keys;
@@ -23,6 +24,7 @@ mod timing;
 pub use chance::entropy;
 pub use ckb::{CkbLedger, CkbOptions};
 pub use error::{LedgerError, NodeError};
+pub use evm::{EvmLedger, EvmOptions};
 pub use house::{House, Post};
 pub use keys::SessionKey;
 pub use ledger::{

@@ -59,13 +59,13 @@ pub(crate) fn signed(
     Ok(Step::new(vec![Record::Signed { proof, deadline: context.fund() }], effects))
 }
 
-/// Our deposit on a ledger, if version 0 gives us anything there.
+/// Our deposit on a ledger. It is ordered too where version 0 gives us nothing: the ledger may have
+/// to be told where it is to pay us later.
 fn deposit(plan: &Plan, channel: &Channel, place: &Place) -> Option<Effect> {
     let position = channel.places.position(place.ledger)?;
     let contribution = plan.own_contributions().get(position)?.clone();
     let (target, initial) = (channel.target(place), channel.state().clone());
-    let has_stake = channel.has_stake(place.ledger);
-    has_stake.then_some(Effect::Deposit { target, initial, contribution })
+    Some(Effect::Deposit { target, initial, contribution })
 }
 
 /// Decides about an input while the peer's signature over version 0 is missing. Nothing of ours is

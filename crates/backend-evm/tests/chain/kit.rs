@@ -279,7 +279,7 @@ pub(crate) fn paid(channel: &Channel, version: u64, amount: u128) -> State {
 }
 
 pub(crate) fn watch(channel: &Channel) -> Watch {
-    Watch { params: channel.params.clone(), initial: channel.initial.clone() }
+    Watch { params: channel.params.clone(), initial: channel.initial.clone(), own: None }
 }
 
 pub(crate) fn sign(digest: &[u8; 32], key: &SecretKey) -> Signature {

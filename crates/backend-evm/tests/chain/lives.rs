@@ -5,13 +5,13 @@ use std::sync::Arc;
 use alloy_primitives::U256;
 use perun_backend_evm::Error;
 use perun_backend_evm::abi::{convert, eth, party, solidity as sol, typed, word};
-use perun_backend_evm::follow::{Proof, Standing};
+use perun_backend_evm::follow::{Proof, Standing, Watch};
 use perun_backend_evm::orders::{Decision, DepositOrder, TokenSource, TreeNode};
 use perun_backend_evm::sender::Progress;
 use perun_channel::{Allocation, Amount, Params, SignedState, State, SubAlloc, Version};
 
 use crate::kit::{
-    CHALLENGE, DAY, ETHER, Stage, TestChain, TestToken, any_app, look_at, paid, sign,
+    CHALLENGE, DAY, ETHER, Stage, TestChain, TestToken, any_app, look_at, paid, sign, watch,
 };
 
 const BOTH: [u128; 2] = [ETHER as u128, 2 * ETHER as u128];
@@ -137,6 +137,15 @@ pub(crate) fn a_channel_without_a_bound_payee_pays_by_the_session_key(chain: Arc
     let signer = |digest: &[u8; 32]| sign(digest, &session);
     stage.until_done(1, |desk| desk.withdraw(params, initial, 1, u32::MAX, paid_to, &signer));
     assert_eq!(stage.coins_of(paid_to), U256::from(BOTH[1] + 3));
+    let unpaid = |own| {
+        let mut follower = stage.follower(1, &[]);
+        follower.watch(Watch { own, ..watch(&channel) }).unwrap();
+        let Standing::Concluded(ending) = look_at(&mut follower, stage.node()).head.standing else {
+            panic!("not concluded")
+        };
+        ending.unpaid
+    };
+    assert_eq!([None, Some(0), Some(1)].map(unpaid), [1, 1, 0], "each is told its own");
     let none = stage.order(0, |desk| desk.withdraw(params, initial, 0, 0, paid_to, &signer));
     assert_eq!(none, Ok(Progress::Done), "no rows were asked for");
     let forged = stage.order(0, |desk| desk.withdraw(params, initial, 0, 1, paid_to, &signer));

@@ -187,6 +187,7 @@ impl Ledger for CkbLedger {
         state: &State,
         rows: u32,
         attempt: u32,
+        _: Signer<'_>,
     ) -> Result<(), LedgerError> {
         self.order_withdrawal(target, state, rows, attempt)
     }

@@ -73,7 +73,7 @@ impl House {
             }
             Effect::ReadClock { ledger } => self.read_clock(now, opening, ledger),
             Effect::Withdraw { target, state, rows, attempt } => {
-                ledgers.get(target.ledger)?.withdraw(&target, &state, rows, attempt)
+                ledgers.get(target.ledger)?.withdraw(&target, &state, rows, attempt, &sign)
             }
             Effect::Send(_) | Effect::Notify(_) => Ok(()),
         }
@@ -206,7 +206,7 @@ impl House {
             }
             clocks.push(self.ledgers.get(ledger)?.clock()?);
         }
-        PerLedger::new(clocks).map_err(|_| NodeError::Declined(Misuse::Ledgers.into()))
+        PerLedger::new(clocks).map_err(|_| NodeError::Declined(Misuse::Terms.into()))
     }
 
     /// The answer to a resize, and the refusal if the machine does not take it.

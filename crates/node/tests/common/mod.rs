@@ -12,14 +12,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ckb_types::core::DepType;
+use ckb_types::core::{DepType, ScriptHashType};
 use ckb_types::packed::{CellOutput, OutPoint, Script};
-use perun_backend_ckb::deployment::{CodeCell, Deployment};
+use ckb_types::prelude::*;
+use perun_backend_ckb::deployment::{CodeCell, Deployment, Token};
 use perun_backend_ckb::follow::Depth;
 use perun_backend_ckb::rpc::{DevControl, Rpc};
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey, Wallet};
 use perun_channel::adjudicator::CkbParticipant;
-use perun_channel::{Allocation, Amount};
+use perun_channel::{Allocation, Amount, Asset};
 use perun_embedded_ckb::testkit::{Key, Payment, plain};
 use perun_embedded_ckb::{Chain, Commit, Genesis, Options};
 use perun_node::{
@@ -33,6 +34,8 @@ pub const CKB: u64 = 100_000_000;
 /// What each side brings into a channel.
 pub const DEPOSIT: u64 = 1_000 * CKB;
 pub const CHALLENGE_SECS: u64 = 3_600;
+/// The capacity of a cell with tokens that is given.
+pub const TOKEN_CELL: u64 = 200 * CKB;
 /// How long a story waits for something to happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one look for events takes if there is none.
@@ -42,6 +45,9 @@ const GLANCE: Duration = Duration::from_millis(2);
 pub struct World {
     pub chain: Chain,
     pub deployment: Deployment,
+    /// A token, which nobody has before it is given.
+    pub token: Asset,
+    token_script: Script,
     clock: Arc<AtomicU64>,
 }
 
@@ -51,9 +57,12 @@ impl World {
             "channel-type" => {
                 include_bytes!("../../../../onchain/ckb/artifacts/channel-type").as_slice()
             }
+            "simple-udt" => {
+                include_bytes!("../../../../onchain/ckb/artifacts/simple-udt").as_slice()
+            }
             _ => include_bytes!("../../../../onchain/ckb/artifacts/vault-lock").as_slice(),
         };
-        let names = ["channel-type", "vault-lock"];
+        let names = ["channel-type", "vault-lock", "simple-udt"];
         let builder = names
             .iter()
             .fold(Genesis::builder(), |builder, name| builder.cell(name, artifact(name).to_vec()));
@@ -64,9 +73,19 @@ impl World {
             let data_hash = cell.data_hash.clone().into();
             CodeCell { out_point: cell.out_point.clone(), dep_type: DepType::Code, data_hash }
         };
-        let deployment =
+        let mut deployment =
             Deployment::new(genesis.block(), code("channel-type"), code("vault-lock")).unwrap();
-        Self { chain, deployment, clock: Arc::new(AtomicU64::new(1_800_000_000)) }
+        let program = genesis.cell("simple-udt").unwrap();
+        let issuer = Key::dev(false).lock(&genesis).calc_script_hash();
+        let token_script = Script::new_builder()
+            .code_hash(program.data_hash.clone())
+            .hash_type(ScriptHashType::Data2)
+            .args(issuer.as_bytes())
+            .build();
+        let token = Token { script: token_script.clone(), deps: vec![program.dep()] };
+        let token = deployment.add_token(token).unwrap();
+        let clock = Arc::new(AtomicU64::new(1_800_000_000));
+        Self { chain, deployment, token, token_script, clock }
     }
 
     /// Lets the nodes' clock run on; they notice when they are asked next.
@@ -81,6 +100,26 @@ impl World {
         let tx = gift.build(&self.chain, self.chain.genesis(), &Key::dev(false)).unwrap();
         self.chain.send_transaction(&tx).unwrap();
         self.chain.mine(5).unwrap();
+    }
+
+    /// Gives a lock a cell with units of the token; the issuer makes them.
+    pub fn give_tokens(&self, lock: &Script, amount: u128) {
+        let cell = plain(lock.clone(), TOKEN_CELL).as_builder();
+        let cell = cell.type_(Some(self.token_script.clone()).pack()).build();
+        let mut gift = Payment::new(vec![(cell, amount.to_le_bytes().to_vec().into())]);
+        gift.deps = vec![self.chain.genesis().cell("simple-udt").unwrap().dep()];
+        let tx = gift.build(&self.chain, self.chain.genesis(), &Key::dev(false)).unwrap();
+        self.chain.send_transaction(&tx).unwrap();
+        self.chain.mine(5).unwrap();
+    }
+
+    /// How many units of the token the cells of a lock hold together.
+    pub fn tokens(&self, lock: &Script) -> u128 {
+        let key = perun_backend_ckb::rpc::SearchKey::lock(lock.clone());
+        let page = self.chain.cells(&key, None, 1_000).unwrap();
+        let amounts =
+            page.rows.iter().filter_map(|row| perun_backend_ckb::money::token_in(&row.cell));
+        amounts.map(|(_, amount)| amount).sum()
     }
 
     /// What the cells of a lock hold together.

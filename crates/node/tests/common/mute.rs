@@ -169,8 +169,9 @@ impl Ledger for Mute {
         state: &State,
         rows: u32,
         attempt: u32,
+        sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
-        self.inner.withdraw(target, state, rows, attempt)
+        self.inner.withdraw(target, state, rows, attempt, sign)
     }
     fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {
         self.inner.sync()

@@ -218,7 +218,14 @@ impl Ledger for Vault {
         books.pay(target.id, &state, preimage);
         Ok(())
     }
-    fn withdraw(&mut self, target: &Target, _: &State, _: u32, _: u32) -> Result<(), LedgerError> {
+    fn withdraw(
+        &mut self,
+        target: &Target,
+        _: &State,
+        _: u32,
+        _: u32,
+        _: Signer<'_>,
+    ) -> Result<(), LedgerError> {
         let registered = self.books().accounts.get(&target.id).and_then(|it| it.registered.clone());
         let Some((state, ..)) = registered else { return no("nothing is registered") };
         self.conclude(target, &state, None, 0)

@@ -149,7 +149,14 @@ impl Ledger for Nothing {
     ) -> Result<(), LedgerError> {
         no()
     }
-    fn withdraw(&mut self, _: &Target, _: &State, _: u32, _: u32) -> Result<(), LedgerError> {
+    fn withdraw(
+        &mut self,
+        _: &Target,
+        _: &State,
+        _: u32,
+        _: u32,
+        _: Signer<'_>,
+    ) -> Result<(), LedgerError> {
         no()
     }
     fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {

@@ -25,15 +25,17 @@ pub(crate) const ETHER: u128 = 1_000_000_000_000_000_000;
 pub(crate) const COINS: u128 = 100 * ETHER;
 pub(crate) const TOKENS: u128 = 1_000_000;
 
-/// The chain, as one person's node: it can lose what that person sends.
+/// The chain, as one person's node: it can lose what that person sends, or say nothing at all.
 struct Line {
     chain: Chain,
     is_cut: Arc<AtomicBool>,
+    is_silent: Arc<AtomicBool>,
 }
 
 impl Rpc for Line {
     fn request(&self, method: &str, params: Value) -> Result<Value, RpcError> {
-        if method == "eth_sendRawTransaction" && self.is_cut.load(Ordering::SeqCst) {
+        let sends = method == "eth_sendRawTransaction";
+        if self.is_silent.load(Ordering::SeqCst) || (sends && self.is_cut.load(Ordering::SeqCst)) {
             return Err(RpcError::Transport("the connection was lost".into()));
         }
         self.chain.request(method, params).map_err(|refusal| RpcError::Refused {
@@ -52,6 +54,8 @@ pub(crate) struct Ethereum {
     wallets: [Arc<KeyAccount>; 3],
     /// Whose transactions do not arrive.
     pub(crate) cut: [Arc<AtomicBool>; 2],
+    /// Whose node does not answer.
+    pub(crate) silent: [Arc<AtomicBool>; 2],
     depth: u32,
 }
 
@@ -88,8 +92,9 @@ impl Ethereum {
             chain.send_raw(&signed(&maker, mint.unwrap())).unwrap();
         }
         chain.mine(1).unwrap();
-        let cut = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-        let mut this = Self { chain, deployment, token, wallets, cut, depth };
+        let flags = || [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let (cut, silent) = (flags(), flags());
+        let mut this = Self { chain, deployment, token, wallets, cut, silent, depth };
         this.name_token();
         this
     }
@@ -104,8 +109,9 @@ impl Ethereum {
     }
 
     fn line(&self, side: Option<usize>) -> Line {
-        let is_cut = side.map_or_else(Arc::default, |side| self.cut[side].clone());
-        Line { chain: self.chain.clone(), is_cut }
+        let flag = |of: &[Arc<AtomicBool>; 2]| side.map_or_else(Arc::default, |it| of[it].clone());
+        let (is_cut, is_silent) = (flag(&self.cut), flag(&self.silent));
+        Line { chain: self.chain.clone(), is_cut, is_silent }
     }
 
     fn orders(&self, wallet: usize) -> Orders {

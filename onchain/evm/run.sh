@@ -14,7 +14,8 @@ command="${1:-}"
 case "$command" in
     # The compiler, forge, Anvil and the libraries of the lock file; nothing if they are here.
     install)
-        if ! node -e 'process.exit(parseInt(process.version.slice(1)) < 18)' 2>/dev/null; then
+        major="$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)"
+        if [ "$major" -lt 18 ]; then
             echo "the Ethereum contracts need Node.js 18 or newer, with npm: install it first" >&2
             exit 1
         fi

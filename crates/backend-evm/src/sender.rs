@@ -28,6 +28,8 @@ const USED: &[&str] = &["nonce too low", "nonce is too low", "invalid nonce"];
 const OCCUPIED: &[&str] = &["underpriced", "replacement"];
 const POOR: &[&str] = &["insufficient funds", "insufficient balance"];
 const TRANSFER_GAS: u64 = 21_000;
+/// Most gas of one transaction that every chain takes (EIP-7825).
+const TRANSACTION_GAS_MAX: u64 = 1 << 24;
 
 /// What the wallet's owner chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,22 @@ pub struct SenderOptions {
 impl Default for SenderOptions {
     fn default() -> Self {
         Self { fee_cap: 500_000_000_000, gas_margin_percent: 25, limits: Limits::default() }
+    }
+}
+
+/// How much gas a call gets that runs code of others: tokens and payees can tell a try from a
+/// block, and may be out to waste what is not theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GasRoom {
+    /// How much more it gets than it took when it was tried. What is not used is not paid.
+    pub spare: u64,
+    /// With how much, tried, it is not sent.
+    pub most: u64,
+}
+
+impl Default for GasRoom {
+    fn default() -> Self {
+        Self { spare: 0, most: u64::MAX }
     }
 }
 
@@ -103,6 +121,17 @@ impl Sender {
     /// Sends a call, unless one with this key is on its way. It is run first; what would fail is
     /// not sent.
     pub fn send(&mut self, node: Node<'_>, key: Key, task: Task) -> Result<Progress, Error> {
+        self.send_within(node, key, task, GasRoom::default())
+    }
+
+    /// The same for a call that runs code of others.
+    pub fn send_within(
+        &mut self,
+        node: Node<'_>,
+        key: Key,
+        task: Task,
+        room: GasRoom,
+    ) -> Result<Progress, Error> {
         if let Some(hash) = self.book.waiting(&key) {
             return Ok(Progress::Waiting(hash));
         }
@@ -114,8 +143,16 @@ impl Sender {
         self.check_coins(node, &head, task.value)?;
         let request = self.request(&task);
         node.run(&request, At::Latest)?;
-        let gas = self.gas(node, &head, &request)?;
-        let most = U256::from(gas).saturating_mul(U256::from(fees.max_fee));
+        let least = self.gas(node, &head, &request, room.most)?;
+        let most = |gas: u64| U256::from(gas).saturating_mul(U256::from(fees.max_fee));
+        let ample = least.saturating_add(room.spare).min(TRANSACTION_GAS_MAX).min(head.gas_limit);
+        let need = |gas: u64| task.value.saturating_add(most(gas));
+        // Who cannot pay for the worst may still try with what suffices if others behave.
+        let gas = match self.check_coins(node, &head, need(ample)) {
+            Ok(()) => ample.max(least),
+            Err(_) => least,
+        };
+        let most = most(gas);
         self.check_coins(node, &head, task.value.saturating_add(most))?;
         for _ in 0..NONCE_TRIES {
             let nonce = self.fresh_nonce(node, &head)?;
@@ -261,12 +298,21 @@ impl Sender {
         CallRequest { from: self.address(), to, value, input }
     }
 
-    fn gas(&self, node: Node<'_>, head: &Block, request: &CallRequest) -> Result<u64, Error> {
+    fn gas(
+        &self,
+        node: Node<'_>,
+        head: &Block,
+        request: &CallRequest,
+        most: u64,
+    ) -> Result<u64, Error> {
         let estimate = node.estimate(request)?;
         let margin = estimate.saturating_mul(self.options.gas_margin_percent) / 100;
         let (need, block) = (estimate.saturating_add(margin), head.gas_limit);
         if estimate > block {
             return Err(Error::TooMuchGas { need: estimate, block });
+        }
+        if need > most {
+            return Err(Error::Greedy { need, most });
         }
         Ok(need.min(block))
     }

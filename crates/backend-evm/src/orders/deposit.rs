@@ -121,8 +121,9 @@ impl Desk<'_> {
             });
         }
         let payees = binding.into_iter().collect();
-        let call = sol::Hub::openCall { id: word(&id), deposits, payees };
-        self.call(key, coins, &call)
+        let tokens = missing.iter().filter(|row| row.token.is_some()).count();
+        let task = self.task(coins, &sol::Hub::openCall { id: word(&id), deposits, payees });
+        self.ask_token(key, task, tokens)
     }
 
     fn participant(&self, order: &DepositOrder<'_>) -> Result<perun_channel::Address, Error> {

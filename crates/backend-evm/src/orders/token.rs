@@ -114,7 +114,7 @@ impl Desk<'_> {
         let input: Bytes = sol::Token::approveCall { spender, amount }.abi_encode().into();
         self.check_approval(token, &input)?;
         let task = Task { to: token, value: U256::ZERO, input };
-        self.send(Key::of_account(kind, token), task).map(Pull::First)
+        self.ask_token(Key::of_account(kind, token), task, 1).map(Pull::First)
     }
 
     /// Whether another channel is between its approval and its deposit.

@@ -3,6 +3,7 @@
 
 mod kit;
 
+mod callees;
 mod deposits;
 mod faults;
 mod http;
@@ -90,4 +91,11 @@ stories! {
         a_swap_is_claimed_with_its_preimage
         a_swap_is_refunded_after_its_expiry
         a_claim_that_is_taken_out_is_forgotten;
+    callees:
+        a_payee_that_burns_gas_in_a_block_stops_no_conclusion
+        a_payee_that_burns_gas_in_a_block_stops_no_claim
+        tokens_that_burn_gas_in_a_block_stop_no_conclusion
+        a_token_that_does_not_move_keeps_no_coins_from_us
+        what_fails_in_blocks_is_tried_ever_more_rarely
+        a_token_that_wastes_gas_is_not_asked;
 }

@@ -198,6 +198,24 @@ fn a_channel_on_ckb_and_ethereum_pays_four_assets_and_closes_on_both() {
     }
 }
 
+/// CKB takes rows in one order only. Who asks for another cannot make anybody deposit first.
+#[test]
+fn rows_that_ckb_refuses_are_seen_before_anybody_signs_or_deposits() {
+    let mut story = Story::new(2);
+    let (assets, rows): (Vec<_>, Vec<_>) = story.rows().into_iter().rev().unzip();
+    let rows = rows.into_iter().map(row).collect();
+    let outcome = Allocation::new(assets, rows, Vec::new()).unwrap();
+    let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
+    let opening = story.pair.alice.node().open(peer_of(&story.pair.bob), request).unwrap();
+    story.pair.wait("the end", |pair| {
+        [&pair.alice, &pair.bob].iter().all(|it| it.phase(opening) == PhaseName::Over)
+    });
+    let was_told = |event: &Event| matches!(event, Event::Disputed { .. } | Event::Opened { .. });
+    assert!(!story.pair.alice.has(was_told) && !story.pair.bob.has(was_told));
+    assert_eq!([0, 1].map(|side| story.evm.gains(side)), [[0, 0]; 2]);
+    story.open();
+}
+
 /// The old state on Ethereum does not help whoever gave away more there: the newest goes to both.
 #[test]
 fn an_old_state_on_ethereum_is_answered_on_both() {

@@ -12,8 +12,8 @@ use evm::{ETHER, Ethereum, row};
 use perun_channel::{Address, Allocation, Amount, Asset, LedgerId, Params, Participant, State};
 use perun_node::{AnyLedger, DepositLedger, OpenRequest};
 use perun_protocol::{
-    Agreed, Command, Event, Funding, Index, LedgerBytes, LedgerTerms, Memo, OpeningId, PerLedger,
-    PhaseName, Plan, Terms,
+    Agreed, Command, DeclineReason, Event, Funding, Index, LedgerBytes, LedgerTerms, Memo,
+    OpeningId, PerLedger, PhaseName, Plan, Terms,
 };
 
 const COIN: u8 = 0;
@@ -367,4 +367,31 @@ fn another_contract_and_payees_that_cannot_be_are_refused() {
     }
     let refused = bob.place(&plan(Index::Zero, &offered), &params, &initial).unwrap_err();
     assert!(refused.to_string().contains("Start the node with that wallet"), "{refused}");
+}
+
+/// Openings that came to nothing leave nothing behind that is asked of the chain for ever, however
+/// many of them a stranger begins.
+#[test]
+fn openings_that_came_to_nothing_are_not_watched() {
+    let mut story = Story::new(2);
+    story.evm.cut[0].store(true, Ordering::SeqCst);
+    let look = |story: &Story| {
+        let before = story.evm.asked[1].load(Ordering::SeqCst);
+        story.pair.bob.node().sync().unwrap();
+        story.evm.asked[1].load(Ordering::SeqCst) - before
+    };
+    look(&story);
+    let before = look(&story);
+    for _ in 0..4 {
+        let opening = story.ask([[ETHER, 0], [5, 0]]);
+        story.pair.wait("deposits", |pair| {
+            [&pair.alice, &pair.bob].iter().all(|it| it.phase(opening) == PhaseName::Depositing)
+        });
+        look(&story);
+        let reason = DeclineReason::User {};
+        story.pair.alice.node().command(opening, Command::Decline { reason }).unwrap();
+        story.pair.wait("the end", |pair| pair.bob.phase(opening) == PhaseName::Over);
+    }
+    look(&story);
+    assert_eq!(look(&story), before);
 }

@@ -180,6 +180,10 @@ impl Ledger for EvmLedger {
         self.watcher.watch(target)
     }
 
+    fn unwatch(&mut self, id: &ChannelId) {
+        self.watcher.unwatch(id);
+    }
+
     fn close(
         &mut self,
         target: &Target,

@@ -64,6 +64,12 @@ impl Watcher {
         Ok(())
     }
 
+    /// Watches a channel no longer.
+    pub(super) fn unwatch(&mut self, id: &ChannelId) {
+        self.watched.remove(id);
+        self.follower.unwatch(id);
+    }
+
     /// Remembers a state that an order named.
     pub(super) fn ordered(&mut self, state: &State) {
         if let Some(watched) = self.watched.get_mut(state.id()) {

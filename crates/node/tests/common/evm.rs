@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each story uses its part")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use perun_backend_evm::Deployment;
@@ -30,10 +30,12 @@ struct Line {
     chain: Chain,
     is_cut: Arc<AtomicBool>,
     is_silent: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Rpc for Line {
     fn request(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let sends = method == "eth_sendRawTransaction";
         if self.is_silent.load(Ordering::SeqCst) || (sends && self.is_cut.load(Ordering::SeqCst)) {
             return Err(RpcError::Transport("the connection was lost".into()));
@@ -56,6 +58,8 @@ pub(crate) struct Ethereum {
     pub(crate) cut: [Arc<AtomicBool>; 2],
     /// Whose node does not answer.
     pub(crate) silent: [Arc<AtomicBool>; 2],
+    /// How many questions each one's node was asked.
+    pub(crate) asked: [Arc<AtomicUsize>; 2],
     depth: u32,
 }
 
@@ -94,7 +98,8 @@ impl Ethereum {
         chain.mine(1).unwrap();
         let flags = || [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let (cut, silent) = (flags(), flags());
-        let mut this = Self { chain, deployment, token, wallets, cut, silent, depth };
+        let asked = [(); 2].map(|()| Arc::default());
+        let mut this = Self { chain, deployment, token, wallets, cut, silent, asked, depth };
         this.name_token();
         this
     }
@@ -111,7 +116,8 @@ impl Ethereum {
     fn line(&self, side: Option<usize>) -> Line {
         let flag = |of: &[Arc<AtomicBool>; 2]| side.map_or_else(Arc::default, |it| of[it].clone());
         let (is_cut, is_silent) = (flag(&self.cut), flag(&self.silent));
-        Line { chain: self.chain.clone(), is_cut, is_silent }
+        let asked = side.map_or_else(Arc::default, |it| self.asked[it].clone());
+        Line { chain: self.chain.clone(), is_cut, is_silent, asked }
     }
 
     fn orders(&self, wallet: usize) -> Orders {

@@ -37,9 +37,11 @@ pub type Signer<'a> = &'a dyn Fn(&[u8; 32]) -> Signature;
 /// waits, shorter than anybody forgets.
 const SIGNED_SECS: u64 = 86_400;
 /// Most gas of what the hub does beside asking tokens, in an order about them.
-const HUB_GAS: u64 = 1_000_000;
+const HUB_GAS: u64 = 250_000;
 /// Most gas that one token may take: several times what any well-known one needs.
 const TOKEN_GAS: u64 = 500_000;
+/// How often a deposit is sent that fails in blocks.
+const DEPOSIT_TRIES: u32 = 3;
 
 /// A wallet with its hub.
 pub struct Orders {
@@ -138,6 +140,16 @@ impl Desk<'_> {
         let tokens = u64::try_from(tokens).unwrap_or(u64::MAX);
         let most = HUB_GAS.saturating_add(TOKEN_GAS.saturating_mul(tokens));
         self.send_within(key, task, GasRoom { most, ..GasRoom::default() })
+    }
+
+    /// Refuses what failed in blocks too often to be worth another fee.
+    fn check_strikes(&self, key: &Key, id: ChannelId) -> Result<(), Error> {
+        if self.orders.strikes.count(key) < DEPOSIT_TRIES {
+            return Ok(());
+        }
+        let what = "its deposit passed whenever it was tried and failed in every block, so one of \
+                    its tokens may be made to waste fees; let the channel end";
+        Err(Error::Unfit { channel: id, what })
     }
 
     fn send(&mut self, key: Key, task: Task) -> Result<Progress, Error> {

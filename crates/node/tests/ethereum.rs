@@ -395,3 +395,31 @@ fn openings_that_came_to_nothing_are_not_watched() {
     look(&story);
     assert_eq!(look(&story), before);
 }
+
+/// What disputes are paid from is not spent on openings, which cost a stranger nothing: neither one
+/// by one, nor many at once.
+#[test]
+fn openings_leave_the_fees_of_disputes_alone() {
+    /// What the node keeps, and a little more than one opening may cost.
+    const KEPT: u128 = 20_000_000_000_000_000;
+    let mut story = Story::new(2);
+    let one = story.evm.price_of(1_800_000);
+    let answer = |story: &mut Story, coins: u128| {
+        story.evm.leave_coins(1, coins);
+        let opening = story.ask([[0, 0], [0, 5]]);
+        let is_decided = |phase| matches!(phase, PhaseName::Depositing | PhaseName::Over);
+        story.pair.wait("an answer", |pair| is_decided(pair.alice.phase(opening)));
+        story.pair.alice.phase(opening)
+    };
+    assert_eq!(answer(&mut story, KEPT), PhaseName::Over);
+    assert_eq!(answer(&mut story, KEPT + one), PhaseName::Depositing);
+    // The first is promised, and watched.
+    assert_eq!(answer(&mut story, KEPT + 2 * one), PhaseName::Over);
+    assert_eq!(answer(&mut story, KEPT + 3 * one), PhaseName::Depositing);
+    story.until("open", |story| story.evm.held() == [0, 10]);
+    for _ in 0..3 {
+        story.evm.chain.mine(1).unwrap();
+        story.pair.bob.node().sync().unwrap();
+    }
+    assert_eq!(answer(&mut story, KEPT + one), PhaseName::Depositing, "those are open");
+}

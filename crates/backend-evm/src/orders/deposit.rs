@@ -93,6 +93,7 @@ impl Desk<'_> {
         {
             return Ok(Progress::Waiting(hash));
         }
+        self.check_strikes(&key, id)?;
         if let ([Missing { token: None, amount, .. }], None) = (missing.as_slice(), &binding) {
             let amount = U256::from(amount.get());
             let name = funding_id(&id, &participant);

@@ -47,6 +47,11 @@ impl Strikes {
         }
     }
 
+    /// How often an order failed since it last succeeded.
+    pub(super) fn count(&self, key: &Key) -> u32 {
+        self.0.get(key).map_or(0, |strike| strike.count)
+    }
+
     /// The height below which the order is not to be tried again.
     pub(super) fn until(&self, key: &Key) -> Option<u64> {
         let Strike { count, number } = self.0.get(key)?;

@@ -184,3 +184,25 @@ pub(crate) fn a_token_that_wastes_gas_is_not_asked(chain: Arc<dyn TestChain>) {
     assert!(matches!(refused, Err(Error::Greedy { .. })), "{refused:?}");
     assert_eq!(stage.parties[0].orders.sender().book().waiting_count(), 0);
 }
+
+/// Whoever lets us deposit a token that moves only when it is tried costs us three fees and no
+/// more.
+pub(crate) fn a_deposit_that_fails_in_blocks_is_given_up(chain: Arc<dyn TestChain>) {
+    let mut stage = Stage::new(chain);
+    let (token, asset) = stage.token("LyingToken", 100);
+    let channel = stage.channel(&[(asset, [100, 0])]);
+    stage.deposit(0, &channel, TokenSource::Allowance).unwrap();
+    stage.block();
+    stage.act(token, &TestToken::setLieCall { kind: U256::from(8) });
+    let wallet = stage.parties[0].wallet();
+    let sent = |stage: &Stage| stage.node().nonce(wallet, At::Latest).unwrap();
+    let before = sent(&stage);
+    let refused = loop {
+        match stage.deposit(0, &channel, TokenSource::Allowance) {
+            Ok(_) => stage.block(),
+            Err(error) => break error,
+        };
+    };
+    assert!(matches!(refused, Error::Unfit { .. }), "{refused}");
+    assert_eq!(sent(&stage) - before, 3);
+}

@@ -97,5 +97,6 @@ stories! {
         tokens_that_burn_gas_in_a_block_stop_no_conclusion
         a_token_that_does_not_move_keeps_no_coins_from_us
         what_fails_in_blocks_is_tried_ever_more_rarely
-        a_token_that_wastes_gas_is_not_asked;
+        a_token_that_wastes_gas_is_not_asked
+        a_deposit_that_fails_in_blocks_is_given_up;
 }

@@ -49,6 +49,7 @@ contract LyingToken {
     /// 1: approves nothing and says so. 2: keeps a unit of each transfer. 3: moves nothing and says
     /// that it did. 4: refuses transfers from the hub. 5: refuses them in a block, not when they are
     /// tried. 6: burns all gas in a block. 7: burns much gas to approve.
+    /// 8: lets nobody take anything in a block.
     function setLie(uint256 kind) external {
         lie = kind;
     }
@@ -71,6 +72,7 @@ contract LyingToken {
     }
 
     function transferFrom(address from, address to, uint256 amount) external returns (bool) {
+        require(lie != 8 || tx.gasprice == 0, "refused in earnest");
         allowance[from][msg.sender] -= amount;
         _move(from, to, amount);
         return true;

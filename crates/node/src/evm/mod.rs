@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address as Account, U256};
 use perun_backend_evm::account::Account as Wallet;
+use perun_backend_evm::fees::quote;
 use perun_backend_evm::follow::DepthTable;
 use perun_backend_evm::orders::{Orders, TokenSource};
 use perun_backend_evm::rpc::{Node, Rpc};
@@ -29,6 +30,11 @@ use crate::{DepositLedger, Ledger, LedgerError, OpenRequest, Signer, entropy};
 use place::{Contribution, HubTerms, Place, read, written};
 use promises::{Amounts, Promises};
 use standing::Watcher;
+
+/// What an opening may take of gas until it is open, or until its deposits are back.
+const OPENING_GAS: u64 = 700_000;
+/// How much more for each token that we deposit: anybody's token may be made to waste it.
+const TOKEN_OPENING_GAS: u64 = 1_000_000;
 
 /// What a house tells its Ethereum ledger once.
 #[derive(Clone, Debug)]
@@ -65,6 +71,7 @@ pub struct EvmLedger {
     openings: BTreeMap<ChannelId, LedgerBytes>,
     tokens: TokenSource,
     kept_for_fees: U256,
+    fee_cap: u128,
     /// The assets in which a payment of ours may wait at the hub.
     credits: BTreeSet<Account>,
 }
@@ -80,8 +87,8 @@ impl EvmLedger {
     ) -> Result<Self, LedgerError> {
         deployment.check(Node(rpc.as_ref())).map_err(refused)?;
         let address = wallet.address();
+        let (ledger, fee_cap) = (deployment.coin().ledger(), options.sender.fee_cap);
         let sender = Sender::new(wallet, deployment.chain(), options.sender);
-        let ledger = deployment.coin().ledger();
         Ok(Self {
             rpc,
             wallet: address,
@@ -92,6 +99,7 @@ impl EvmLedger {
             openings: BTreeMap::new(),
             tokens: options.tokens,
             kept_for_fees: U256::from(options.kept_for_fees),
+            fee_cap,
             credits: BTreeSet::new(),
         })
     }
@@ -124,6 +132,7 @@ impl EvmLedger {
     ) -> Result<LedgerBytes, LedgerError> {
         self.check_assets(outcome)?;
         let amounts = self.amounts(outcome, column);
+        self.check_fees(&amounts)?;
         for (holder, amount) in &amounts {
             self.check_funds(*holder, *amount)?;
         }
@@ -145,6 +154,23 @@ impl EvmLedger {
             }
         }
         amounts
+    }
+
+    /// Whether, beside what disputes are paid from, the wallet has the fees of this opening and of
+    /// all that are neither open nor over. Openings cost who asks for them nothing: without this, a
+    /// stranger could begin so many, and let them fail, that nothing is left to answer an old state
+    /// with.
+    fn check_fees(&self, own: &Amounts) -> Result<(), LedgerError> {
+        let (node, coin) = (Node(self.rpc.as_ref()), self.deployment.hub());
+        let history = node.fee_history().map_err(|error| refused(error.into()))?;
+        let price = quote(&history, self.fee_cap).map_err(refused)?.max_fee;
+        let unsettled = self
+            .watcher
+            .unsettled()
+            .map(|(initial, column)| opening_gas(&self.amounts(initial.outcome(), column), coin));
+        let promised = self.promises.iter().map(|amounts| opening_gas(amounts, coin));
+        let gas = promised.chain(unsettled).fold(opening_gas(own, coin), U256::saturating_add);
+        self.check_funds(coin, gas.saturating_mul(U256::from(price)))
     }
 
     /// Whether the wallet has this much that is not promised.
@@ -317,6 +343,13 @@ impl DepositLedger for EvmLedger {
     ) -> Result<(), LedgerError> {
         self.order_deposit(target, initial, contribution, sign)
     }
+}
+
+/// What an opening may take of gas in which we deposit these.
+fn opening_gas(amounts: &Amounts, coin: Account) -> U256 {
+    let tokens = amounts.keys().filter(|holder| **holder != coin).count();
+    let tokens = U256::from(tokens).saturating_mul(U256::from(TOKEN_OPENING_GAS));
+    tokens.saturating_add(U256::from(OPENING_GAS))
 }
 
 /// A backend's error as the house sees it.

@@ -229,6 +229,15 @@ impl Watcher {
         holders.map(|asset| eth(asset.holder())).collect()
     }
 
+    /// The channels that are neither open nor over: version 0 of each, and our column.
+    pub(super) fn unsettled(&self) -> impl Iterator<Item = (&State, usize)> {
+        let is_open = |it: &Sighting| it.confirmed && matches!(it.standing, Standing::Open);
+        let is_quiet =
+            move |it: &Watched| it.over.is_some() || it.told.as_ref().is_some_and(is_open);
+        let unsettled = self.watched.values().filter(move |watched| !is_quiet(watched));
+        unsettled.map(|watched| (&watched.place.initial, watched.target.index.column()))
+    }
+
     /// Lets go of channels of which nothing more can be heard.
     fn let_go(&mut self) {
         let Some(head) = self.follower.head() else { return };

@@ -10,6 +10,7 @@ use perun_backend_evm::Deployment;
 use perun_backend_evm::abi::solidity as sol;
 use perun_backend_evm::account::{Account, KeyAccount};
 use perun_backend_evm::deployment::{Artifact, Codes};
+use perun_backend_evm::fees::quote;
 use perun_backend_evm::follow::{Depth, DepthTable};
 use perun_backend_evm::orders::{Orders, TokenSource};
 use perun_backend_evm::rpc::{At, Node, Rpc, RpcError};
@@ -185,6 +186,17 @@ impl Ethereum {
             i128::try_from(now.to::<u128>()).unwrap() - i128::try_from(first).unwrap()
         };
         [gain(coins, COINS), gain(tokens, TOKENS)]
+    }
+
+    /// Leaves so many coins to a person.
+    pub(crate) fn leave_coins(&self, side: usize, wei: u128) {
+        self.chain.set_balance(self.wallets[side].address(), U256::from(wei));
+    }
+
+    /// What so much gas may cost now.
+    pub(crate) fn price_of(&self, gas: u128) -> u128 {
+        let history = Node(&self.line(None)).fee_history().unwrap();
+        quote(&history, u128::MAX).unwrap().max_fee * gas
     }
 
     /// What the hub holds: coins and tokens.

@@ -3,12 +3,14 @@
 //! A node that runs a call without a price shows contracts a price of nothing, so any of them can
 //! tell a try from a block.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alloy_primitives::{Address, U256, bytes};
+use alloy_primitives::{Address, Bytes, U256, bytes};
 use alloy_sol_types::SolCall;
 use perun_backend_evm::Error;
-use perun_backend_evm::abi::{eth, solidity as sol, typed, word};
+use perun_backend_evm::abi::{convert, eth, solidity as sol, typed, word};
+use perun_backend_evm::account::{Account, KeyAccount};
 use perun_backend_evm::follow::Standing;
 use perun_backend_evm::orders::{Decision, TokenSource};
 use perun_backend_evm::rpc::{At, Node};
@@ -16,7 +18,7 @@ use perun_backend_evm::sender::Progress;
 use perun_backend_evm::sender::book::{Key, Task};
 use perun_channel::{SignedState, State, Version};
 
-use crate::kit::{CHALLENGE, Channel, ETHER, Stage, TestChain, TestToken, deploy, paid, sign};
+use crate::kit::{CHALLENGE, Channel, ETHER, Stage, TestChain, TestToken, deploy, key, paid, sign};
 use crate::swaps::{PREIMAGE, swap_data};
 
 const BOTH: [u128; 2] = [ETHER as u128, 2 * ETHER as u128];
@@ -43,8 +45,8 @@ fn bind(stage: &mut Stage, channel: &Channel, index: usize, payee: Address) {
     let input = sol::Hub::bindPayeeCall { id, binding }.abi_encode().into();
     let chain = stage.chain.clone();
     let task = Task { to: hub, value: U256::ZERO, input };
-    let key = Key::of_account("a binding", payee);
-    stage.parties[index].orders.sender().send(Node(chain.as_ref()), key, task).unwrap();
+    let label = Key::of_account("a binding", payee);
+    stage.parties[index].orders.sender().send(Node(chain.as_ref()), label, task).unwrap();
     stage.block();
 }
 
@@ -205,4 +207,50 @@ pub(crate) fn a_deposit_that_fails_in_blocks_is_given_up(chain: Arc<dyn TestChai
     };
     assert!(matches!(refused, Error::Unfit { .. }), "{refused}");
     assert_eq!(sent(&stage) - before, 3);
+}
+
+/// Whoever makes a token can have the hub hold more of it for one name than 128 bits say. What is
+/// read of the other channels does not depend on that.
+pub(crate) fn a_channel_that_holds_too_much_hides_no_other(chain: Arc<dyn TestChain>) {
+    let mut stage = Stage::new(chain);
+    let (token, asset) = stage.token("TestToken", 1);
+    let (honest, flooded) = (
+        stage.channel(&[(stage.coin(), [5, 6])]),
+        stage.channel(&[(asset.clone(), [u128::MAX / 2, 0])]),
+    );
+    stage.fund(&honest, TokenSource::Allowance);
+    let maker = KeyAccount::new(key("deployer")).unwrap().address();
+    for _ in 0..2 {
+        stage.act(token, &TestToken::mintCall { to: maker, amount: U256::from(u128::MAX) });
+    }
+    let hub = stage.deployment.hub();
+    stage.act(token, &TestToken::approveCall { spender: hub, amount: U256::MAX });
+    let (params, initial) = (&flooded.params, &flooded.initial);
+    let deposits = params.participants().iter().map(|participant| sol::Deposit {
+        holder: eth(asset.holder()),
+        participant: eth(participant.address()),
+        amount: U256::from(u128::MAX),
+        source: sol::Source::Sender,
+        data: Bytes::new(),
+    });
+    let id = word(&params.id());
+    let (deposits, payees) = (deposits.collect(), Vec::new());
+    stage.act(hub, &sol::Hub::openCall { id, deposits, payees });
+    let signed = stage.signed(&flooded, initial);
+    stage.until_done(0, |desk| desk.register(params, &signed, &[]));
+    stage.pass(CHALLENGE);
+    let call = sol::Hub::concludeCall {
+        params: convert::params(params),
+        state: convert::state(initial),
+        subStates: Vec::new(),
+    };
+    stage.act(hub, &call);
+    let mut follower = stage.follower(1, &[&honest, &flooded]);
+    let look = follower.look(stage.node()).unwrap();
+    assert_eq!(look.unread, []);
+    let standings = look.reports.into_iter().map(|report| (report.channel, report.head.standing));
+    let standings: BTreeMap<_, _> = standings.collect();
+    assert_eq!(standings[&honest.params.id()], Standing::Open);
+    let Standing::Concluded(ending) = &standings[&params.id()] else { panic!("{standings:?}") };
+    assert_eq!(ending.unpaid, 1);
 }

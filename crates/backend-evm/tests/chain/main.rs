@@ -98,5 +98,6 @@ stories! {
         a_token_that_does_not_move_keeps_no_coins_from_us
         what_fails_in_blocks_is_tried_ever_more_rarely
         a_token_that_wastes_gas_is_not_asked
-        a_deposit_that_fails_in_blocks_is_given_up;
+        a_deposit_that_fails_in_blocks_is_given_up
+        a_channel_that_holds_too_much_hides_no_other;
 }

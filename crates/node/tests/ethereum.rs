@@ -423,3 +423,48 @@ fn openings_leave_the_fees_of_disputes_alone() {
     }
     assert_eq!(answer(&mut story, KEPT + one), PhaseName::Depositing, "those are open");
 }
+
+/// So many old states are registered at once that the wallet cannot answer all in one block. What
+/// has to wait for a place goes on as soon as there is one, and not when its patience is over: by
+/// then the windows could be.
+#[test]
+fn more_answers_than_the_wallet_sends_at_once_are_given_block_by_block() {
+    let mut story = Story::new(1);
+    story.pair.alice.node = None;
+    let ledger = story.evm.ledger_with(0, |options| options.sender.limits.flights_max = 1);
+    let node = story.pair.alice.try_start_on(&story.pair.world, vec![AnyLedger::deposit(ledger)]);
+    let address = story.pair.address;
+    story.pair.alice.node = Some(node.unwrap());
+    story.pair.alice.node().dial(peer_of(&story.pair.bob), address).unwrap();
+    let openings = [0; 4].map(|_| story.open([[ETHER, 0], [0, 5]]));
+    let ledger = story.evm.coin().ledger();
+    let old = openings.map(|opening| signed(&story.pair, opening, ledger));
+    for opening in openings {
+        let (alice, bob) = (&story.pair.alice, &story.pair.bob);
+        alice.node().pay(opening, COIN, Amount::new(7), Memo::default()).unwrap();
+        bob.node().pay(opening, TOKEN, Amount::new(2), Memo::default()).unwrap();
+    }
+    story.pair.wait("payments", |pair| {
+        let paid = |one: &OpeningId| pair.alice.sent(*one).len() + pair.bob.sent(*one).len() == 2;
+        openings.iter().all(paid)
+    });
+    story.pair.bob.node = None;
+    for (params, old, by) in old {
+        let signatures = by.map(|agreed| agreed.proof.unwrap().signature);
+        story.evm.register(&params, &old.state, signatures);
+    }
+    for _ in 0..2 * openings.len() {
+        story.pair.alice.node().sync().unwrap();
+        story.evm.chain.mine(1).unwrap();
+    }
+    story.pair.alice.node().sync().unwrap();
+    story.pair.alice.collect();
+    for opening in openings {
+        let newest = story.pair.alice.status(opening).agreed.unwrap().state.version();
+        let answered = |(of, event): &(OpeningId, Event)| {
+            *of == opening
+                && matches!(event, Event::Registered { version, .. } if *version == newest)
+        };
+        assert!(story.pair.alice.events.iter().any(answered), "{:?}", story.pair.alice.troubles);
+    }
+}

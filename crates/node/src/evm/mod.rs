@@ -9,6 +9,7 @@ mod orders;
 mod place;
 mod promises;
 mod standing;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::{DepositLedger, Ledger, LedgerError, OpenRequest, Signer, entropy};
 use place::{Contribution, HubTerms, Place, read, written};
 use promises::{Amounts, Promises};
 use standing::Watcher;
+use waiting::Waiting;
 
 /// What an opening may take of gas until it is open, or until its deposits are back.
 const OPENING_GAS: u64 = 700_000;
@@ -74,6 +76,8 @@ pub struct EvmLedger {
     fee_cap: u128,
     /// The assets in which a payment of ours may wait at the hub.
     credits: BTreeSet<Account>,
+    /// Orders that could not be given yet.
+    waiting: Waiting,
 }
 
 impl EvmLedger {
@@ -101,6 +105,7 @@ impl EvmLedger {
             kept_for_fees: U256::from(options.kept_for_fees),
             fee_cap,
             credits: BTreeSet::new(),
+            waiting: Waiting::default(),
         })
     }
 
@@ -259,6 +264,7 @@ impl Ledger for EvmLedger {
         // What is wrong with one of our transactions must not keep us from seeing what others do;
         // what is left to do for it is decided anew at the next look.
         let tended = self.orders.tend(node);
+        self.give_waiting();
         let sightings = self.watcher.look(node)?;
         let decided = |it: &&Sighting| it.confirmed && !matches!(it.standing, Standing::Absent);
         for sighting in sightings.iter().filter(decided) {

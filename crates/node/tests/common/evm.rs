@@ -129,10 +129,20 @@ impl Ethereum {
 
     /// One person's way to it.
     pub(crate) fn ledger(&self, side: usize) -> EvmLedger {
+        self.ledger_with(side, |_| {})
+    }
+
+    /// The same, set up otherwise.
+    pub(crate) fn ledger_with(
+        &self,
+        side: usize,
+        change: impl FnOnce(&mut EvmOptions),
+    ) -> EvmLedger {
         let depths = DepthTable::uniform(Depth::Blocks(self.depth));
         let mut options = EvmOptions::confirmed_by(depths);
         // One pays tokens in by an allowance, the other by a signature.
         options.tokens = [TokenSource::Allowance, TokenSource::Best][side];
+        change(&mut options);
         let (rpc, wallet) = (Arc::new(self.line(Some(side))), self.wallets[side].clone());
         EvmLedger::new(rpc, self.deployment.clone(), wallet, options).unwrap()
     }

@@ -455,3 +455,39 @@ fn a_secret_that_a_claim_on_ckb_shows_opens_the_legs_on_ethereum() {
     story.swapped_times(-1);
     story.claimed(true);
 }
+
+/// Bob's refund on CKB waits in the pool when Alice's claim on Ethereum shows the secret: his claim
+/// takes its place.
+#[test]
+fn a_claim_takes_the_place_of_a_refund_that_waits_in_the_pool() {
+    let (mut story, opening) = Story::held(2);
+    story.pair.bob.node = None;
+    story.evm.silent[0].store(false, Ordering::Relaxed);
+    story.pair.alice.node().sync().unwrap();
+    story.pair.world.pass(61);
+    story.pair.wait("Alice leaves", |pair| pair.alice.phase(opening) == PhaseName::Disputing);
+    start(&mut story.pair.bob, &story.pair.world, &story.evm, 1);
+    story.until("registered", |story| story.both(opening, PhaseName::Registered));
+    // Nothing that either sends on Ethereum arrives.
+    story.evm.cut.iter().for_each(|line| line.store(true, Ordering::SeqCst));
+    story.liar.tips.store(0, Ordering::SeqCst);
+    story.passes(EXPIRIES[1] + 3_600);
+    let waiting = |story: &Story| story.pair.world.chain.pool().unwrap();
+    assert_eq!(waiting(&story).len(), 0);
+    story.look();
+    let refund = waiting(&story);
+    assert_eq!(refund.len(), 1, "Bob's refund");
+    story.evm.cut[0].store(false, Ordering::SeqCst);
+    for _ in 0..4 {
+        story.pair.alice.node().sync().unwrap();
+        story.evm.chain.mine(1).unwrap();
+    }
+    story.look();
+    let claim = waiting(&story);
+    assert!(claim.len() == 1 && claim != refund, "{:?}", story.pair.bob.troubles);
+    story.evm.cut[1].store(false, Ordering::SeqCst);
+    story.liar.tips.store(usize::MAX, Ordering::SeqCst);
+    story.settled(opening);
+    story.swapped(true);
+    story.claimed(true);
+}

@@ -5,7 +5,7 @@ mod common;
 mod evm;
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{CHALLENGE_SECS, PATIENCE, Pair, Party, World, peer_of};
 use evm::{ETHER, Ethereum, row};
@@ -467,4 +467,33 @@ fn more_answers_than_the_wallet_sends_at_once_are_given_block_by_block() {
         };
         assert!(story.pair.alice.events.iter().any(answered), "{:?}", story.pair.alice.troubles);
     }
+}
+
+/// Whoever proposes without end, or tokens that take long to answer, cannot keep the node from
+/// looking at the chain: there is only so much time for openings in between.
+#[test]
+fn openings_take_a_bounded_time_between_two_looks() {
+    let mut story = Story::new(1);
+    story.pair.bob.node = None;
+    let ledger = story.evm.ledger_with(1, |options| options.openings = Duration::ZERO);
+    let node = story.pair.bob.try_start_on(&story.pair.world, vec![AnyLedger::deposit(ledger)]);
+    story.pair.bob.node = Some(node.unwrap());
+    let address = story.pair.bob.node().listen(([127, 0, 0, 1], 0).into()).unwrap();
+    story.pair.alice.node().dial(peer_of(&story.pair.bob), address).unwrap();
+    let answer = |story: &mut Story| {
+        let opening = story.ask([[0, 0], [5, 0]]);
+        let is_decided = |phase| matches!(phase, PhaseName::Depositing | PhaseName::Over);
+        story.pair.wait("an answer", |pair| is_decided(pair.alice.phase(opening)));
+        story.pair.alice.phase(opening)
+    };
+    assert_eq!(answer(&mut story), PhaseName::Depositing);
+    let before = story.evm.asked[1].load(Ordering::SeqCst);
+    assert_eq!(answer(&mut story), PhaseName::Over);
+    assert_eq!(story.evm.asked[1].load(Ordering::SeqCst), before, "nothing is asked for it");
+    story.pair.bob.node().sync().unwrap();
+    assert_eq!(answer(&mut story), PhaseName::Over, "the deposit of the first took it all");
+    story.until("the deposit", |story| story.evm.held() == [0, 5]);
+    story.evm.chain.mine(1).unwrap();
+    story.pair.bob.node().sync().unwrap();
+    assert_eq!(answer(&mut story), PhaseName::Depositing);
 }

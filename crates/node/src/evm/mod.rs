@@ -5,6 +5,7 @@
 //! The invariants: nothing is deposited into anything but the hub whose code was checked; and a
 //! channel counts as open only when what it pays us goes to our wallet.
 
+mod budget;
 mod orders;
 mod place;
 mod promises;
@@ -13,6 +14,7 @@ mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address as Account, U256};
 use perun_backend_evm::account::Account as Wallet;
@@ -28,6 +30,7 @@ use perun_protocol::{
 };
 
 use crate::{DepositLedger, Ledger, LedgerError, OpenRequest, Signer, entropy};
+use budget::Budget;
 use place::{Contribution, HubTerms, Place, read, written};
 use promises::{Amounts, Promises};
 use standing::Watcher;
@@ -49,6 +52,9 @@ pub struct EvmOptions {
     pub tokens: TokenSource,
     /// Coins that no deposit takes, in wei: the fees of a dispute are paid from them.
     pub kept_for_fees: u128,
+    /// How long questions and orders about openings may take between two looks at the chain. What
+    /// comes later waits, or is refused.
+    pub openings: Duration,
 }
 
 impl EvmOptions {
@@ -57,7 +63,8 @@ impl EvmOptions {
     #[must_use]
     pub fn confirmed_by(depths: DepthTable) -> Self {
         let (sender, tokens) = (SenderOptions::default(), TokenSource::Best);
-        Self { depths, sender, tokens, kept_for_fees: 20_000_000_000_000_000 }
+        let openings = Duration::from_secs(10);
+        Self { depths, sender, tokens, kept_for_fees: 20_000_000_000_000_000, openings }
     }
 }
 
@@ -78,6 +85,7 @@ pub struct EvmLedger {
     credits: BTreeSet<Account>,
     /// Orders that could not be given yet.
     waiting: Waiting,
+    budget: Budget,
 }
 
 impl EvmLedger {
@@ -106,6 +114,7 @@ impl EvmLedger {
             fee_cap,
             credits: BTreeSet::new(),
             waiting: Waiting::default(),
+            budget: Budget::new(options.openings),
         })
     }
 
@@ -135,17 +144,31 @@ impl EvmLedger {
         outcome: &Allocation,
         column: usize,
     ) -> Result<LedgerBytes, LedgerError> {
-        self.check_assets(outcome)?;
         let amounts = self.amounts(outcome, column);
-        self.check_fees(&amounts)?;
+        self.within_budget(|this| {
+            this.check_assets(outcome)?;
+            this.check_fees(&amounts)
+        })?;
         for (holder, amount) in &amounts {
-            self.check_funds(*holder, *amount)?;
+            self.within_budget(|this| this.check_funds(*holder, *amount))?;
         }
         let drawn = entropy().map_err(|error| LedgerError::Refused(error.to_string()))?;
         let contribution = Contribution { drawn, payee: self.wallet };
         let bytes = written(&contribution, "contribution")?;
         self.promises.make(bytes.as_bytes(), amounts);
         Ok(bytes)
+    }
+
+    /// Does something about an opening, if there is time for it before the next look.
+    fn within_budget<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.budget.check()?;
+        let since = Instant::now();
+        let done = work(self);
+        self.budget.spend(since);
+        done
     }
 
     /// What one side deposits here, by asset.
@@ -261,6 +284,7 @@ impl Ledger for EvmLedger {
     fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {
         let rpc = self.rpc.clone();
         let node = Node(rpc.as_ref());
+        self.budget.renew();
         // What is wrong with one of our transactions must not keep us from seeing what others do;
         // what is left to do for it is decided anew at the next look.
         let tended = self.orders.tend(node);
@@ -347,7 +371,11 @@ impl DepositLedger for EvmLedger {
         contribution: &LedgerBytes,
         sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
-        self.order_deposit(target, initial, contribution, sign)
+        // It is ordered again at the next look.
+        if self.budget.check().is_err() {
+            return Ok(());
+        }
+        self.within_budget(|this| this.order_deposit(target, initial, contribution, sign))
     }
 }
 

@@ -25,7 +25,7 @@ use perun_channel::{ChannelId, Params, Signature, State};
 use crate::follow::{self, Record};
 use crate::rpc::{At, Block, Node};
 use crate::sender::book::{Key, News, Task};
-use crate::sender::{GasRoom, Progress, Sender};
+use crate::sender::{Manner, Progress, Sender};
 use crate::{Deployment, Error};
 use strikes::Strikes;
 use token::Lane;
@@ -126,12 +126,27 @@ impl Desk<'_> {
         spare: u64,
     ) -> Result<Progress, Error> {
         let task = self.task(U256::ZERO, call);
-        self.send_within(key, task, GasRoom { spare, ..GasRoom::default() })
+        self.send_within(key, task, Manner { spare, ..Manner::default() })
     }
 
     /// Makes a token do something for us alone. It gets no more gas than tokens need; and if it
     /// failed in blocks though not when it was tried, it is tried ever more rarely.
     fn ask_token(&mut self, key: Key, task: Task, tokens: usize) -> Result<Progress, Error> {
+        self.ask_tokens(key, task, tokens, false)
+    }
+
+    /// The same for a deposit: twice, it would be shared with the other side.
+    fn put_in(&mut self, key: Key, task: Task, tokens: usize) -> Result<Progress, Error> {
+        self.ask_tokens(key, task, tokens, true)
+    }
+
+    fn ask_tokens(
+        &mut self,
+        key: Key,
+        task: Task,
+        tokens: usize,
+        once: bool,
+    ) -> Result<Progress, Error> {
         if let Some(until) = self.orders.strikes.until(&key)
             && self.node.head()?.number < until
         {
@@ -139,7 +154,7 @@ impl Desk<'_> {
         }
         let tokens = u64::try_from(tokens).unwrap_or(u64::MAX);
         let most = HUB_GAS.saturating_add(TOKEN_GAS.saturating_mul(tokens));
-        self.send_within(key, task, GasRoom { most, ..GasRoom::default() })
+        self.send_within(key, task, Manner { most, once, ..Manner::default() })
     }
 
     /// Refuses what failed in blocks too often to be worth another fee.
@@ -153,10 +168,10 @@ impl Desk<'_> {
     }
 
     fn send(&mut self, key: Key, task: Task) -> Result<Progress, Error> {
-        self.send_within(key, task, GasRoom::default())
+        self.send_within(key, task, Manner::default())
     }
 
-    fn send_within(&mut self, key: Key, task: Task, room: GasRoom) -> Result<Progress, Error> {
+    fn send_within(&mut self, key: Key, task: Task, manner: Manner) -> Result<Progress, Error> {
         if let Some(hash) = self.orders.sender.book().waiting(&key) {
             let raised = match self.attempt {
                 0 => None,
@@ -167,7 +182,7 @@ impl Desk<'_> {
                 _ => Progress::Waiting(hash),
             });
         }
-        self.orders.sender.send_within(self.node, key, task, room)
+        self.orders.sender.send_within(self.node, key, task, manner)
     }
 
     /// The rows of this chain, if there are any.

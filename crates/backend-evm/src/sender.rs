@@ -48,19 +48,22 @@ impl Default for SenderOptions {
     }
 }
 
-/// How much gas a call gets that runs code of others: tokens and payees can tell a try from a
-/// block, and may be out to waste what is not theirs.
+/// How a call is sent that must not be sent twice, or that runs code of others: tokens and payees
+/// can tell a try from a block, and may be out to waste what is not theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GasRoom {
-    /// How much more it gets than it took when it was tried. What is not used is not paid.
+pub struct Manner {
+    /// How much more gas it gets than it took when it was tried. What is not used is not paid.
     pub spare: u64,
     /// With how much, tried, it is not sent.
     pub most: u64,
+    /// Whether it waits until nothing of the wallet is on its way that this process does not know:
+    /// it could be the same call, from before a restart.
+    pub once: bool,
 }
 
-impl Default for GasRoom {
+impl Default for Manner {
     fn default() -> Self {
-        Self { spare: 0, most: u64::MAX }
+        Self { spare: 0, most: u64::MAX, once: false }
     }
 }
 
@@ -121,7 +124,7 @@ impl Sender {
     /// Sends a call, unless one with this key is on its way. It is run first; what would fail is
     /// not sent.
     pub fn send(&mut self, node: Node<'_>, key: Key, task: Task) -> Result<Progress, Error> {
-        self.send_within(node, key, task, GasRoom::default())
+        self.send_within(node, key, task, Manner::default())
     }
 
     /// The same for a call that runs code of others.
@@ -130,7 +133,7 @@ impl Sender {
         node: Node<'_>,
         key: Key,
         task: Task,
-        room: GasRoom,
+        manner: Manner,
     ) -> Result<Progress, Error> {
         if let Some(hash) = self.book.waiting(&key) {
             return Ok(Progress::Waiting(hash));
@@ -143,9 +146,9 @@ impl Sender {
         self.check_coins(node, &head, task.value)?;
         let request = self.request(&task);
         node.run(&request, At::Latest)?;
-        let least = self.gas(node, &head, &request, room.most)?;
+        let least = self.gas(node, &head, &request, manner.most)?;
         let most = |gas: u64| U256::from(gas).saturating_mul(U256::from(fees.max_fee));
-        let ample = least.saturating_add(room.spare).min(TRANSACTION_GAS_MAX).min(head.gas_limit);
+        let ample = least.saturating_add(manner.spare).min(TRANSACTION_GAS_MAX).min(head.gas_limit);
         let need = |gas: u64| task.value.saturating_add(most(gas));
         // Who cannot pay for the worst may still try with what suffices if others behave.
         let gas = match self.check_coins(node, &head, need(ample)) {
@@ -156,6 +159,9 @@ impl Sender {
         self.check_coins(node, &head, task.value.saturating_add(most))?;
         for _ in 0..NONCE_TRIES {
             let nonce = self.fresh_nonce(node, &head)?;
+            if manner.once && self.book.has_strangers() {
+                return Ok(Progress::Queued);
+            }
             let (raw, offer) = self.sign(nonce, &task, gas, fees)?;
             let flight = Flight::new(key, Some(task.clone()), gas, offer, raw.clone(), head.number);
             self.book.start(nonce, flight);

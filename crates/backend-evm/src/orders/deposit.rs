@@ -98,7 +98,8 @@ impl Desk<'_> {
             let amount = U256::from(amount.get());
             let name = funding_id(&id, &participant);
             let call = sol::Hub::depositCall { fundingID: name, amount };
-            return self.call(key, amount, &call);
+            let task = self.task(amount, &call);
+            return self.put_in(key, task, 0);
         }
         let (mut deposits, mut coins) = (Vec::new(), U256::ZERO);
         for row in &missing {
@@ -124,7 +125,7 @@ impl Desk<'_> {
         let payees = binding.into_iter().collect();
         let tokens = missing.iter().filter(|row| row.token.is_some()).count();
         let task = self.task(coins, &sol::Hub::openCall { id: word(&id), deposits, payees });
-        self.ask_token(key, task, tokens)
+        self.put_in(key, task, tokens)
     }
 
     fn participant(&self, order: &DepositOrder<'_>) -> Result<perun_channel::Address, Error> {

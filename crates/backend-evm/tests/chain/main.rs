@@ -57,7 +57,8 @@ stories! {
         too_few_coins_tokens_or_allowance_are_seen_before_sending
         lying_tokens_get_no_deposit
         a_token_without_a_name_gets_no_deposit
-        a_deposit_is_topped_up_to_the_share;
+        a_deposit_is_topped_up_to_the_share
+        a_restart_does_not_deposit_twice;
     sending:
         many_transactions_are_in_flight_at_once
         a_refused_transaction_gives_its_nonce_back

@@ -137,6 +137,17 @@ pub enum Error {
         /// What a block has.
         block: u64,
     },
+    /// A token wants more gas than tokens need.
+    #[error(
+        "a token would take {need} gas, more than the {most} that are given to such a call: it may be made to \
+         waste fees; nothing was sent; do not use it in channels"
+    )]
+    Greedy {
+        /// What it would take.
+        need: u64,
+        /// What it may take.
+        most: u64,
+    },
     /// Too many transactions are on their way.
     #[error(
         "{0} transactions of the wallet are on their way; nothing was sent; wait until some are mined"

@@ -9,6 +9,7 @@
 mod deposit;
 mod dispute;
 mod money;
+mod strikes;
 mod token;
 
 pub use deposit::{DepositOrder, TokenSource};
@@ -24,8 +25,9 @@ use perun_channel::{ChannelId, Params, Signature, State};
 use crate::follow::{self, Record};
 use crate::rpc::{At, Block, Node};
 use crate::sender::book::{Key, News, Task};
-use crate::sender::{Progress, Sender};
+use crate::sender::{Manner, Progress, Sender};
 use crate::{Deployment, Error};
+use strikes::Strikes;
 use token::Lane;
 
 /// Makes a session key's signature over a digest.
@@ -34,6 +36,12 @@ pub type Signer<'a> = &'a dyn Fn(&[u8; 32]) -> Signature;
 /// How long what a key signs for one transaction is good, in seconds: longer than a transaction
 /// waits, shorter than anybody forgets.
 const SIGNED_SECS: u64 = 86_400;
+/// Most gas of what the hub does beside asking tokens, in an order about them.
+const HUB_GAS: u64 = 250_000;
+/// Most gas that one token may take: several times what any well-known one needs.
+const TOKEN_GAS: u64 = 500_000;
+/// How often a deposit is sent that fails in blocks.
+const DEPOSIT_TRIES: u32 = 3;
 
 /// A wallet with its hub.
 pub struct Orders {
@@ -41,13 +49,14 @@ pub struct Orders {
     sender: Sender,
     /// Which channel's deposit uses a token's allowance now: there is one for all of them.
     lanes: BTreeMap<Address, Lane>,
+    strikes: Strikes,
 }
 
 impl Orders {
     /// The orders of this sender at this hub.
     #[must_use]
     pub const fn new(deployment: Deployment, sender: Sender) -> Self {
-        Self { deployment, sender, lanes: BTreeMap::new() }
+        Self { deployment, sender, lanes: BTreeMap::new(), strikes: Strikes::new() }
     }
 
     /// The deployment.
@@ -63,7 +72,9 @@ impl Orders {
 
     /// Looks after what is in flight; to be called at every new block.
     pub fn tend(&mut self, node: Node<'_>) -> Result<Vec<News>, Error> {
-        self.sender.tend(node)
+        let news = self.sender.tend(node)?;
+        self.strikes.heard(&news);
+        Ok(news)
     }
 
     /// Takes orders. With an `attempt` above zero, what is on its way already is offered again for
@@ -98,11 +109,69 @@ impl Desk<'_> {
 
     /// Calls the hub, unless this order is on its way.
     fn call<C: SolCall>(&mut self, key: Key, value: U256, call: &C) -> Result<Progress, Error> {
-        let to = self.hub();
-        self.send(key, Task { to, value, input: call.abi_encode().into() })
+        let task = self.task(value, call);
+        self.send(key, task)
+    }
+
+    fn task<C: SolCall>(&self, value: U256, call: &C) -> Task {
+        Task { to: self.hub(), value, input: call.abi_encode().into() }
+    }
+
+    /// Calls the hub so that it pays, with gas for payees and tokens that take more of it in a
+    /// block than when they were tried.
+    fn call_paying<C: SolCall>(
+        &mut self,
+        key: Key,
+        call: &C,
+        spare: u64,
+    ) -> Result<Progress, Error> {
+        let task = self.task(U256::ZERO, call);
+        self.send_within(key, task, Manner { spare, ..Manner::default() })
+    }
+
+    /// Makes a token do something for us alone. It gets no more gas than tokens need; and if it
+    /// failed in blocks though not when it was tried, it is tried ever more rarely.
+    fn ask_token(&mut self, key: Key, task: Task, tokens: usize) -> Result<Progress, Error> {
+        self.ask_tokens(key, task, tokens, false)
+    }
+
+    /// The same for a deposit: twice, it would be shared with the other side.
+    fn put_in(&mut self, key: Key, task: Task, tokens: usize) -> Result<Progress, Error> {
+        self.ask_tokens(key, task, tokens, true)
+    }
+
+    fn ask_tokens(
+        &mut self,
+        key: Key,
+        task: Task,
+        tokens: usize,
+        once: bool,
+    ) -> Result<Progress, Error> {
+        if let Some(until) = self.orders.strikes.until(&key)
+            && self.node.head()?.number < until
+        {
+            return Ok(Progress::Queued);
+        }
+        let tokens = u64::try_from(tokens).unwrap_or(u64::MAX);
+        let most = HUB_GAS.saturating_add(TOKEN_GAS.saturating_mul(tokens));
+        self.send_within(key, task, Manner { most, once, ..Manner::default() })
+    }
+
+    /// Refuses what failed in blocks too often to be worth another fee.
+    fn check_strikes(&self, key: &Key, id: ChannelId) -> Result<(), Error> {
+        if self.orders.strikes.count(key) < DEPOSIT_TRIES {
+            return Ok(());
+        }
+        let what = "its deposit passed whenever it was tried and failed in every block, so one of \
+                    its tokens may be made to waste fees; let the channel end";
+        Err(Error::Unfit { channel: id, what })
     }
 
     fn send(&mut self, key: Key, task: Task) -> Result<Progress, Error> {
+        self.send_within(key, task, Manner::default())
+    }
+
+    fn send_within(&mut self, key: Key, task: Task, manner: Manner) -> Result<Progress, Error> {
         if let Some(hash) = self.orders.sender.book().waiting(&key) {
             let raised = match self.attempt {
                 0 => None,
@@ -113,7 +182,7 @@ impl Desk<'_> {
                 _ => Progress::Waiting(hash),
             });
         }
-        self.orders.sender.send(self.node, key, task)
+        self.orders.sender.send_within(self.node, key, task, manner)
     }
 
     /// The rows of this chain, if there are any.

@@ -28,6 +28,8 @@ const USED: &[&str] = &["nonce too low", "nonce is too low", "invalid nonce"];
 const OCCUPIED: &[&str] = &["underpriced", "replacement"];
 const POOR: &[&str] = &["insufficient funds", "insufficient balance"];
 const TRANSFER_GAS: u64 = 21_000;
+/// Most gas of one transaction that every chain takes (EIP-7825).
+const TRANSACTION_GAS_MAX: u64 = 1 << 24;
 
 /// What the wallet's owner chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,25 @@ pub struct SenderOptions {
 impl Default for SenderOptions {
     fn default() -> Self {
         Self { fee_cap: 500_000_000_000, gas_margin_percent: 25, limits: Limits::default() }
+    }
+}
+
+/// How a call is sent that must not be sent twice, or that runs code of others: tokens and payees
+/// can tell a try from a block, and may be out to waste what is not theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// How much more gas it gets than it took when it was tried. What is not used is not paid.
+    pub spare: u64,
+    /// With how much, tried, it is not sent.
+    pub most: u64,
+    /// Whether it waits until nothing of the wallet is on its way that this process does not know:
+    /// it could be the same call, from before a restart.
+    pub once: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { spare: 0, most: u64::MAX, once: false }
     }
 }
 
@@ -103,6 +124,17 @@ impl Sender {
     /// Sends a call, unless one with this key is on its way. It is run first; what would fail is
     /// not sent.
     pub fn send(&mut self, node: Node<'_>, key: Key, task: Task) -> Result<Progress, Error> {
+        self.send_within(node, key, task, Manner::default())
+    }
+
+    /// The same for a call that runs code of others.
+    pub fn send_within(
+        &mut self,
+        node: Node<'_>,
+        key: Key,
+        task: Task,
+        manner: Manner,
+    ) -> Result<Progress, Error> {
         if let Some(hash) = self.book.waiting(&key) {
             return Ok(Progress::Waiting(hash));
         }
@@ -114,11 +146,22 @@ impl Sender {
         self.check_coins(node, &head, task.value)?;
         let request = self.request(&task);
         node.run(&request, At::Latest)?;
-        let gas = self.gas(node, &head, &request)?;
-        let most = U256::from(gas).saturating_mul(U256::from(fees.max_fee));
+        let least = self.gas(node, &head, &request, manner.most)?;
+        let most = |gas: u64| U256::from(gas).saturating_mul(U256::from(fees.max_fee));
+        let ample = least.saturating_add(manner.spare).min(TRANSACTION_GAS_MAX).min(head.gas_limit);
+        let need = |gas: u64| task.value.saturating_add(most(gas));
+        // Who cannot pay for the worst may still try with what suffices if others behave.
+        let gas = match self.check_coins(node, &head, need(ample)) {
+            Ok(()) => ample.max(least),
+            Err(_) => least,
+        };
+        let most = most(gas);
         self.check_coins(node, &head, task.value.saturating_add(most))?;
         for _ in 0..NONCE_TRIES {
             let nonce = self.fresh_nonce(node, &head)?;
+            if manner.once && self.book.has_strangers() {
+                return Ok(Progress::Queued);
+            }
             let (raw, offer) = self.sign(nonce, &task, gas, fees)?;
             let flight = Flight::new(key, Some(task.clone()), gas, offer, raw.clone(), head.number);
             self.book.start(nonce, flight);
@@ -261,12 +304,21 @@ impl Sender {
         CallRequest { from: self.address(), to, value, input }
     }
 
-    fn gas(&self, node: Node<'_>, head: &Block, request: &CallRequest) -> Result<u64, Error> {
+    fn gas(
+        &self,
+        node: Node<'_>,
+        head: &Block,
+        request: &CallRequest,
+        most: u64,
+    ) -> Result<u64, Error> {
         let estimate = node.estimate(request)?;
         let margin = estimate.saturating_mul(self.options.gas_margin_percent) / 100;
         let (need, block) = (estimate.saturating_add(margin), head.gas_limit);
         if estimate > block {
             return Err(Error::TooMuchGas { need: estimate, block });
+        }
+        if need > most {
+            return Err(Error::Greedy { need, most });
         }
         Ok(need.min(block))
     }

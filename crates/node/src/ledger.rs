@@ -6,7 +6,9 @@
 //! [`JointLedger`] and [`DepositLedger`].
 
 use perun_channel::hash::keccak256;
-use perun_channel::{Address, Allocation, LedgerId, Params, Participant, Signature, State};
+use perun_channel::{
+    Address, Allocation, ChannelId, LedgerId, Params, Participant, Signature, State,
+};
 use perun_protocol::{
     Agreed, Changes, Decision, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms,
     Transaction, Witness,
@@ -38,6 +40,10 @@ pub trait Ledger: Send {
 
     /// Reports on this channel from now on.
     fn watch(&mut self, target: &Target) -> Result<(), LedgerError>;
+
+    /// Reports on it no longer: its opening came to nothing, and nobody asks. A ledger that lets go
+    /// of everything by itself need not do anything.
+    fn unwatch(&mut self, _: &ChannelId) {}
 
     /// Closes with a final state.
     fn close(

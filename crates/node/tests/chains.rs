@@ -3,12 +3,16 @@
 mod common;
 #[path = "common/evm.rs"]
 mod evm;
+#[path = "common/liar.rs"]
+mod liar;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use common::{CELLS, CHALLENGE_SECS, CKB, DEPOSIT, PATIENCE, Pair, Party, World, peer_of};
 use evm::{ETHER, Ethereum, row};
+use liar::Liar;
 use perun_backend_ckb::rpc::{DevControl, Rpc};
 use perun_channel::swap::Leg;
 use perun_channel::{Allocation, Amount, Asset, LedgerId};
@@ -29,6 +33,8 @@ const SWAPPED: [u128; 4] = [ETHER / 10, 5 * CKB as u128, 200, 90];
 struct Story {
     pair: Pair,
     evm: Ethereum,
+    /// Alice's node of CKB.
+    liar: Arc<Liar>,
 }
 
 fn swaps(evm: &Ethereum, world: &World) -> SwapConfig {
@@ -47,21 +53,29 @@ fn swaps(evm: &Ethereum, world: &World) -> SwapConfig {
 }
 
 fn start(party: &mut Party, world: &World, evm: &Ethereum, side: usize) {
+    start_on(party, world, evm, side, Arc::new(world.chain.clone()));
+}
+
+fn start_on(party: &mut Party, world: &World, evm: &Ethereum, side: usize, ckb: Arc<dyn Rpc>) {
     party.config.swaps = swaps(evm, world);
-    let ledgers = vec![AnyLedger::joint(party.ledger(world)), AnyLedger::deposit(evm.ledger(side))];
+    let ckb = party.ledger_on(world, ckb);
+    let ledgers = vec![AnyLedger::joint(ckb), AnyLedger::deposit(evm.ledger(side))];
     party.node = Some(party.try_start_on(world, ledgers).unwrap());
 }
 
 impl Story {
     fn new(depth: u32) -> Self {
         let evm = Ethereum::buried_by(depth);
+        let mut hers = None;
         let pair = Pair::with_world(|world, alice, bob| {
             for (side, party) in [alice, bob].into_iter().enumerate() {
                 world.give_tokens(&party.lock, UNITS);
-                start(party, world, &evm, side);
+                let liar = Liar::new(world);
+                start_on(party, world, &evm, side, liar.clone());
+                hers.get_or_insert(liar);
             }
         });
-        Self { pair, evm }
+        Self { pair, evm, liar: hers.unwrap() }
     }
 
     /// Ether, coins of CKB, a token there, a token here: with what each side brings.
@@ -198,6 +212,24 @@ fn a_channel_on_ckb_and_ethereum_pays_four_assets_and_closes_on_both() {
     }
 }
 
+/// CKB takes rows in one order only. Who asks for another cannot make anybody deposit first.
+#[test]
+fn rows_that_ckb_refuses_are_seen_before_anybody_signs_or_deposits() {
+    let mut story = Story::new(2);
+    let (assets, rows): (Vec<_>, Vec<_>) = story.rows().into_iter().rev().unzip();
+    let rows = rows.into_iter().map(row).collect();
+    let outcome = Allocation::new(assets, rows, Vec::new()).unwrap();
+    let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
+    let opening = story.pair.alice.node().open(peer_of(&story.pair.bob), request).unwrap();
+    story.pair.wait("the end", |pair| {
+        [&pair.alice, &pair.bob].iter().all(|it| it.phase(opening) == PhaseName::Over)
+    });
+    let was_told = |event: &Event| matches!(event, Event::Disputed { .. } | Event::Opened { .. });
+    assert!(!story.pair.alice.has(was_told) && !story.pair.bob.has(was_told));
+    assert_eq!([0, 1].map(|side| story.evm.gains(side)), [[0, 0]; 2]);
+    story.open();
+}
+
 /// The old state on Ethereum does not help whoever gave away more there: the newest goes to both.
 #[test]
 fn an_old_state_on_ethereum_is_answered_on_both() {
@@ -259,8 +291,13 @@ impl Story {
         self.pair.world.chain.tip_header().unwrap().timestamp() / 1_000
     }
 
-    /// A channel in which Alice offers all four assets, and Bob is asked.
+    /// A channel in which Alice offers all four assets, and Bob is asked. She takes on Ethereum.
     fn offered(depth: u32) -> (Self, OpeningId) {
+        Self::offered_by(depth, 0)
+    }
+
+    /// The same with all legs turned round, if 1 is who gives on CKB.
+    fn offered_by(depth: u32, ckb: u8) -> (Self, OpeningId) {
         let mut story = Self::new(depth);
         let opening = story.open();
         let start = story.now();
@@ -269,7 +306,8 @@ impl Story {
         story.look();
         let [ether, coin, units, tokens] = story.places();
         let mut legs = Vec::new();
-        for (asset, from, amount) in [(ether, 1, 0), (coin, 0, 1), (units, 0, 2), (tokens, 1, 3)] {
+        let moves = [(ether, 1, 0), (coin, 0, 1), (units, 0, 2), (tokens, 1, 3)];
+        for (asset, from, amount) in moves.map(|(asset, from, it)| (asset, from ^ ckb, it)) {
             let expiry = start + EXPIRIES[usize::from(from == 0)];
             legs.push(Leg {
                 asset,
@@ -296,9 +334,15 @@ impl Story {
     /// The same, and both hold the state with the swap; Alice reads no clock of Ethereum, so she
     /// does not show the secret.
     fn held(depth: u32) -> (Self, OpeningId) {
-        let (mut story, opening) = Self::offered(depth);
-        let half = story.pair.alice.status(opening).agreed.unwrap().state.version();
+        let (story, opening) = Self::offered(depth);
         story.evm.silent[0].store(true, Ordering::Relaxed);
+        story.held_by(opening)
+    }
+
+    /// Bob agrees, and Alice does not show the secret yet.
+    fn held_by(self, opening: OpeningId) -> (Self, OpeningId) {
+        let mut story = self;
+        let half = story.pair.alice.status(opening).agreed.unwrap().state.version();
         story.accept(opening);
         story.pair.wait("the acceptance", |pair| {
             pair.alice.status(opening).agreed.unwrap().state.version() > half
@@ -314,8 +358,13 @@ impl Story {
 
     /// Who has what after a swap that happened, or did not; and what each was told.
     fn swapped(&self, happened: bool) {
+        self.swapped_times(i128::from(happened));
+    }
+
+    /// The same for a swap that happened so often: -1 is the other way round.
+    fn swapped_times(&self, times: i128) {
         let [ether, coin, units, tokens] =
-            if happened { SWAPPED.map(|amount| i128::try_from(amount).unwrap()) } else { [0; 4] };
+            SWAPPED.map(|amount| times * i128::try_from(amount).unwrap());
         assert_eq!(self.evm.gains(0), [ether, tokens]);
         assert_eq!(self.evm.gains(1), [-ether, -tokens]);
         assert_eq!(self.evm.held(), [0, 0]);
@@ -382,6 +431,62 @@ fn a_secret_that_a_claim_on_ethereum_shows_opens_the_legs_on_ckb() {
     start(&mut story.pair.bob, &story.pair.world, &story.evm, 1);
     story.until("registered", |story| story.both(opening, PhaseName::Registered));
     story.passes(CHALLENGE_SECS + 60);
+    story.settled(opening);
+    story.swapped(true);
+    story.claimed(true);
+}
+
+/// The other way round: the first claim is on CKB, and Bob finds the secret there.
+#[test]
+fn a_secret_that_a_claim_on_ckb_shows_opens_the_legs_on_ethereum() {
+    let (story, opening) = Story::offered_by(2, 1);
+    // Alice reads no clock of CKB.
+    story.liar.tips.store(0, Ordering::SeqCst);
+    let (mut story, opening) = story.held_by(opening);
+    story.pair.bob.node = None;
+    story.liar.tips.store(usize::MAX, Ordering::SeqCst);
+    story.pair.alice.node().sync().unwrap();
+    story.pair.world.pass(61);
+    story.pair.wait("Alice leaves", |pair| pair.alice.phase(opening) == PhaseName::Disputing);
+    start(&mut story.pair.bob, &story.pair.world, &story.evm, 1);
+    story.until("registered", |story| story.both(opening, PhaseName::Registered));
+    story.passes(CHALLENGE_SECS + 60);
+    story.settled(opening);
+    story.swapped_times(-1);
+    story.claimed(true);
+}
+
+/// Bob's refund on CKB waits in the pool when Alice's claim on Ethereum shows the secret: his claim
+/// takes its place.
+#[test]
+fn a_claim_takes_the_place_of_a_refund_that_waits_in_the_pool() {
+    let (mut story, opening) = Story::held(2);
+    story.pair.bob.node = None;
+    story.evm.silent[0].store(false, Ordering::Relaxed);
+    story.pair.alice.node().sync().unwrap();
+    story.pair.world.pass(61);
+    story.pair.wait("Alice leaves", |pair| pair.alice.phase(opening) == PhaseName::Disputing);
+    start(&mut story.pair.bob, &story.pair.world, &story.evm, 1);
+    story.until("registered", |story| story.both(opening, PhaseName::Registered));
+    // Nothing that either sends on Ethereum arrives.
+    story.evm.cut.iter().for_each(|line| line.store(true, Ordering::SeqCst));
+    story.liar.tips.store(0, Ordering::SeqCst);
+    story.passes(EXPIRIES[1] + 3_600);
+    let waiting = |story: &Story| story.pair.world.chain.pool().unwrap();
+    assert_eq!(waiting(&story).len(), 0);
+    story.look();
+    let refund = waiting(&story);
+    assert_eq!(refund.len(), 1, "Bob's refund");
+    story.evm.cut[0].store(false, Ordering::SeqCst);
+    for _ in 0..4 {
+        story.pair.alice.node().sync().unwrap();
+        story.evm.chain.mine(1).unwrap();
+    }
+    story.look();
+    let claim = waiting(&story);
+    assert!(claim.len() == 1 && claim != refund, "{:?}", story.pair.bob.troubles);
+    story.evm.cut[1].store(false, Ordering::SeqCst);
+    story.liar.tips.store(usize::MAX, Ordering::SeqCst);
     story.settled(opening);
     story.swapped(true);
     story.claimed(true);

@@ -5,15 +5,15 @@ mod common;
 mod evm;
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{CHALLENGE_SECS, PATIENCE, Pair, Party, World, peer_of};
 use evm::{ETHER, Ethereum, row};
 use perun_channel::{Address, Allocation, Amount, Asset, LedgerId, Params, Participant, State};
 use perun_node::{AnyLedger, DepositLedger, OpenRequest};
 use perun_protocol::{
-    Agreed, Command, Event, Funding, Index, LedgerBytes, LedgerTerms, Memo, OpeningId, PerLedger,
-    PhaseName, Plan, Terms,
+    Agreed, Command, DeclineReason, Event, Funding, Index, LedgerBytes, LedgerTerms, Memo,
+    OpeningId, PerLedger, PhaseName, Plan, Terms,
 };
 
 const COIN: u8 = 0;
@@ -366,4 +366,133 @@ fn another_contract_and_payees_that_cannot_be_are_refused() {
     }
     let refused = bob.place(&plan(Index::Zero, &offered), &params, &initial).unwrap_err();
     assert!(refused.to_string().contains("Start the node with that wallet"), "{refused}");
+}
+
+/// Openings that came to nothing leave nothing behind that is asked of the chain for ever, however
+/// many of them a stranger begins.
+#[test]
+fn openings_that_came_to_nothing_are_not_watched() {
+    let mut story = Story::new(2);
+    story.evm.cut[0].store(true, Ordering::SeqCst);
+    let look = |story: &Story| {
+        let before = story.evm.asked[1].load(Ordering::SeqCst);
+        story.pair.bob.node().sync().unwrap();
+        story.evm.asked[1].load(Ordering::SeqCst) - before
+    };
+    look(&story);
+    let before = look(&story);
+    for _ in 0..4 {
+        let opening = story.ask([[ETHER, 0], [5, 0]]);
+        story.pair.wait("deposits", |pair| {
+            [&pair.alice, &pair.bob].iter().all(|it| it.phase(opening) == PhaseName::Depositing)
+        });
+        look(&story);
+        let reason = DeclineReason::User {};
+        story.pair.alice.node().command(opening, Command::Decline { reason }).unwrap();
+        story.pair.wait("the end", |pair| pair.bob.phase(opening) == PhaseName::Over);
+    }
+    look(&story);
+    assert_eq!(look(&story), before);
+}
+
+/// What disputes are paid from is not spent on openings, which cost a stranger nothing: neither one
+/// by one, nor many at once.
+#[test]
+fn openings_leave_the_fees_of_disputes_alone() {
+    /// What the node keeps, and a little more than one opening may cost.
+    const KEPT: u128 = 20_000_000_000_000_000;
+    let mut story = Story::new(2);
+    let one = story.evm.price_of(1_800_000);
+    let answer = |story: &mut Story, coins: u128| {
+        story.evm.leave_coins(1, coins);
+        let opening = story.ask([[0, 0], [0, 5]]);
+        let is_decided = |phase| matches!(phase, PhaseName::Depositing | PhaseName::Over);
+        story.pair.wait("an answer", |pair| is_decided(pair.alice.phase(opening)));
+        story.pair.alice.phase(opening)
+    };
+    assert_eq!(answer(&mut story, KEPT), PhaseName::Over);
+    assert_eq!(answer(&mut story, KEPT + one), PhaseName::Depositing);
+    // The first is promised, and watched.
+    assert_eq!(answer(&mut story, KEPT + 2 * one), PhaseName::Over);
+    assert_eq!(answer(&mut story, KEPT + 3 * one), PhaseName::Depositing);
+    story.until("open", |story| story.evm.held() == [0, 10]);
+    for _ in 0..3 {
+        story.evm.chain.mine(1).unwrap();
+        story.pair.bob.node().sync().unwrap();
+    }
+    assert_eq!(answer(&mut story, KEPT + one), PhaseName::Depositing, "those are open");
+}
+
+/// So many old states are registered at once that the wallet cannot answer all in one block. What
+/// has to wait for a place goes on as soon as there is one, and not when its patience is over: by
+/// then the windows could be.
+#[test]
+fn more_answers_than_the_wallet_sends_at_once_are_given_block_by_block() {
+    let mut story = Story::new(1);
+    story.pair.alice.node = None;
+    let ledger = story.evm.ledger_with(0, |options| options.sender.limits.flights_max = 1);
+    let node = story.pair.alice.try_start_on(&story.pair.world, vec![AnyLedger::deposit(ledger)]);
+    let address = story.pair.address;
+    story.pair.alice.node = Some(node.unwrap());
+    story.pair.alice.node().dial(peer_of(&story.pair.bob), address).unwrap();
+    let openings = [0; 4].map(|_| story.open([[ETHER, 0], [0, 5]]));
+    let ledger = story.evm.coin().ledger();
+    let old = openings.map(|opening| signed(&story.pair, opening, ledger));
+    for opening in openings {
+        let (alice, bob) = (&story.pair.alice, &story.pair.bob);
+        alice.node().pay(opening, COIN, Amount::new(7), Memo::default()).unwrap();
+        bob.node().pay(opening, TOKEN, Amount::new(2), Memo::default()).unwrap();
+    }
+    story.pair.wait("payments", |pair| {
+        let paid = |one: &OpeningId| pair.alice.sent(*one).len() + pair.bob.sent(*one).len() == 2;
+        openings.iter().all(paid)
+    });
+    story.pair.bob.node = None;
+    for (params, old, by) in old {
+        let signatures = by.map(|agreed| agreed.proof.unwrap().signature);
+        story.evm.register(&params, &old.state, signatures);
+    }
+    for _ in 0..2 * openings.len() {
+        story.pair.alice.node().sync().unwrap();
+        story.evm.chain.mine(1).unwrap();
+    }
+    story.pair.alice.node().sync().unwrap();
+    story.pair.alice.collect();
+    for opening in openings {
+        let newest = story.pair.alice.status(opening).agreed.unwrap().state.version();
+        let answered = |(of, event): &(OpeningId, Event)| {
+            *of == opening
+                && matches!(event, Event::Registered { version, .. } if *version == newest)
+        };
+        assert!(story.pair.alice.events.iter().any(answered), "{:?}", story.pair.alice.troubles);
+    }
+}
+
+/// Whoever proposes without end, or tokens that take long to answer, cannot keep the node from
+/// looking at the chain: there is only so much time for openings in between.
+#[test]
+fn openings_take_a_bounded_time_between_two_looks() {
+    let mut story = Story::new(1);
+    story.pair.bob.node = None;
+    let ledger = story.evm.ledger_with(1, |options| options.openings = Duration::ZERO);
+    let node = story.pair.bob.try_start_on(&story.pair.world, vec![AnyLedger::deposit(ledger)]);
+    story.pair.bob.node = Some(node.unwrap());
+    let address = story.pair.bob.node().listen(([127, 0, 0, 1], 0).into()).unwrap();
+    story.pair.alice.node().dial(peer_of(&story.pair.bob), address).unwrap();
+    let answer = |story: &mut Story| {
+        let opening = story.ask([[0, 0], [5, 0]]);
+        let is_decided = |phase| matches!(phase, PhaseName::Depositing | PhaseName::Over);
+        story.pair.wait("an answer", |pair| is_decided(pair.alice.phase(opening)));
+        story.pair.alice.phase(opening)
+    };
+    assert_eq!(answer(&mut story), PhaseName::Depositing);
+    let before = story.evm.asked[1].load(Ordering::SeqCst);
+    assert_eq!(answer(&mut story), PhaseName::Over);
+    assert_eq!(story.evm.asked[1].load(Ordering::SeqCst), before, "nothing is asked for it");
+    story.pair.bob.node().sync().unwrap();
+    assert_eq!(answer(&mut story), PhaseName::Over, "the deposit of the first took it all");
+    story.until("the deposit", |story| story.evm.held() == [0, 5]);
+    story.evm.chain.mine(1).unwrap();
+    story.pair.bob.node().sync().unwrap();
+    assert_eq!(answer(&mut story), PhaseName::Depositing);
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use perun_channel::{Amount, ChannelId};
 
 use super::Watch;
 use super::standing::Fingerprint;
-use crate::abi::{convert, eth, funding_id, solidity as sol, word};
+use crate::abi::{eth, funding_id, solidity as sol, word};
 use crate::rpc::{At, Block, Node};
 use crate::{Deployment, Error};
 
@@ -67,13 +67,17 @@ pub(super) fn read(
     for (watch, shown) in watches.iter().zip(&records) {
         let rows = deployment.rows(watch.initial.outcome());
         let count = watch.params.participants().len();
-        let row = |held: &mut std::vec::IntoIter<_>| {
-            held.by_ref().take(count).map(convert::read_amount).collect::<Result<Vec<_>, _>>()
-        };
-        let held = rows.iter().map(|_| row(&mut held)).collect::<Result<Vec<_>, _>>()?;
+        let mut row = || held.by_ref().take(count).map(at_most).collect();
+        let held = rows.iter().map(|_| row()).collect();
         out.insert(watch.params.id(), Levels { record: parse(shown)?, held });
     }
     Ok(out)
+}
+
+/// Who makes a token can let the hub hold more of it for one name than any channel can say. It must
+/// not hide the other channels.
+fn at_most(held: U256) -> Amount {
+    Amount::new(u128::try_from(held).unwrap_or(u128::MAX))
 }
 
 fn deposits(deployment: &Deployment, watch: &Watch) -> Vec<(Address, sol::Hub::heldCall)> {

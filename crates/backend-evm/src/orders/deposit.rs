@@ -93,11 +93,13 @@ impl Desk<'_> {
         {
             return Ok(Progress::Waiting(hash));
         }
+        self.check_strikes(&key, id)?;
         if let ([Missing { token: None, amount, .. }], None) = (missing.as_slice(), &binding) {
             let amount = U256::from(amount.get());
             let name = funding_id(&id, &participant);
             let call = sol::Hub::depositCall { fundingID: name, amount };
-            return self.call(key, amount, &call);
+            let task = self.task(amount, &call);
+            return self.put_in(key, task, 0);
         }
         let (mut deposits, mut coins) = (Vec::new(), U256::ZERO);
         for row in &missing {
@@ -121,8 +123,9 @@ impl Desk<'_> {
             });
         }
         let payees = binding.into_iter().collect();
-        let call = sol::Hub::openCall { id: word(&id), deposits, payees };
-        self.call(key, coins, &call)
+        let tokens = missing.iter().filter(|row| row.token.is_some()).count();
+        let task = self.task(coins, &sol::Hub::openCall { id: word(&id), deposits, payees });
+        self.put_in(key, task, tokens)
     }
 
     fn participant(&self, order: &DepositOrder<'_>) -> Result<perun_channel::Address, Error> {

@@ -1,15 +1,21 @@
 //! Which state counts: register, refute, close, conclude.
 
 use alloy_primitives::{B256, U256};
-use perun_channel::{Params, SignedState, State};
+use perun_channel::{Asset, Params, SignedState, State};
 
 use super::Desk;
 use crate::Error;
 use crate::abi::solidity::HubErrors;
-use crate::abi::{convert, solidity as sol};
+use crate::abi::{convert, eth, solidity as sol};
 use crate::follow::{CONCLUDED, DISPUTE, Fingerprint};
 use crate::sender::Progress;
 use crate::sender::book::Key;
+
+/// What the hub lets a payee use, and what it costs to keep a payment that failed.
+const COIN_GAS: u64 = 100_000 + CREDIT_GAS;
+/// The same for a token.
+const TOKEN_GAS: u64 = 300_000 + CREDIT_GAS;
+const CREDIT_GAS: u64 = 30_000;
 
 /// A channel in a tree of channels that are registered together, depth first.
 #[derive(Clone, Copy, Debug)]
@@ -98,9 +104,10 @@ impl Desk<'_> {
             return if done { Ok(Progress::Done) } else { Err(Error::Concluded(id)) };
         }
         let key = Key::new("close", &id, &[]);
+        let spare = self.spare_gas(params, state);
         let sol::SignedState { params, state, sigs } = convert::signed(params, signed);
         let sent = if pays {
-            self.call(key, U256::ZERO, &sol::Hub::closeAndPayCall { params, state, sigs })
+            self.call_paying(key, &sol::Hub::closeAndPayCall { params, state, sigs }, spare)
         } else {
             self.call(key, U256::ZERO, &sol::Hub::concludeFinalCall { params, state, sigs })
         };
@@ -135,12 +142,13 @@ impl Desk<'_> {
             return Err(Error::TooEarly { until, now });
         }
         let key = Key::new("conclude", &id, &[]);
+        let spare = self.spare_gas(params, state);
         let (params, state) = (convert::params(params), convert::state(state));
         let below = below.iter().map(convert::state).collect();
         let sent = match decision {
             Decision::Refund => {
                 let call = sol::Hub::concludeAndPayCall { params, state, subStates: below };
-                self.call(key, U256::ZERO, &call)
+                self.call_paying(key, &call, spare)
             }
             Decision::Preimage(preimage) => {
                 let call = sol::Hub::concludeAndPayWithPreimageCall {
@@ -149,7 +157,7 @@ impl Desk<'_> {
                     subStates: below,
                     preimage: B256::new(preimage),
                 };
-                self.call(key, U256::ZERO, &call)
+                self.call_paying(key, &call, spare)
             }
         };
         done_by_others(sent).map_err(|error| match error {
@@ -160,6 +168,19 @@ impl Desk<'_> {
             }
             error => error,
         })
+    }
+
+    /// How much more gas the payments of a channel can take in a block than when they were tried. A
+    /// payee or a token can tell the one from the other, and with too little gas the hub refuses
+    /// the whole: so whoever is paid first could keep everybody else from being paid.
+    fn spare_gas(&self, params: &Params, state: &State) -> u64 {
+        let outcome = state.outcome();
+        let rows = self.orders.deployment.rows(outcome);
+        let assets = rows.iter().filter_map(|row| outcome.assets().get(*row));
+        let is_coin = |asset: &Asset| eth(asset.holder()) == self.hub();
+        let each = assets.map(|asset| if is_coin(asset) { COIN_GAS } else { TOKEN_GAS });
+        let payees = u64::try_from(params.participants().len()).unwrap_or(u64::MAX);
+        each.fold(0_u64, u64::saturating_add).saturating_mul(payees)
     }
 }
 

@@ -13,7 +13,8 @@ use crate::sender::book::Key;
 
 impl Desk<'_> {
     /// Withdraws what a concluded channel still holds for participant `index`, in these rows, to
-    /// `receiver`. The participant's session key signs for it.
+    /// `receiver`. The participant's session key signs for it. Each asset goes by itself: one that
+    /// does not move keeps no other here.
     pub fn withdraw(
         &mut self,
         params: &Params,
@@ -40,7 +41,7 @@ impl Desk<'_> {
         let questions: Vec<_> = holders.iter().map(held).collect();
         let held = self.node.read_all(&questions, At::Hash(head.hash))?;
         let domain = typed::hub_domain(self.orders.deployment.chain(), hub);
-        let (mut authorizations, mut sigs) = (Vec::new(), Vec::new());
+        let (mut progress, mut failed) = (Progress::Done, None);
         for (holder, held) in holders.into_iter().zip(held) {
             if held.is_zero() {
                 continue;
@@ -55,15 +56,19 @@ impl Desk<'_> {
                 nonce: U256::from(head.number),
                 deadline: U256::from(head.timestamp.saturating_add(SIGNED_SECS)),
             };
-            sigs.push(signature(&sign(&typed::withdrawal(&domain, &message).0)));
-            authorizations.push(message);
+            let sig = signature(&sign(&typed::withdrawal(&domain, &message).0));
+            let parts = [receiver.as_slice(), participant.as_slice(), holder.as_slice()].concat();
+            let key = Key::new("withdraw", &id, &parts);
+            // Of a list the hub skips what a copy of it has done already.
+            let (authorizations, sigs) = (vec![message], vec![sig]);
+            let call = sol::Hub::withdrawManyCall { authorizations, sigs };
+            let task = self.task(U256::ZERO, &call);
+            match self.ask_token(key, task, 1) {
+                Ok(one) => progress = one,
+                Err(error) => failed = Some(error),
+            }
         }
-        if authorizations.is_empty() {
-            return Ok(Progress::Done);
-        }
-        let key =
-            Key::new("withdraw", &id, &[receiver.as_slice(), participant.as_slice()].concat());
-        self.call(key, U256::ZERO, &sol::Hub::withdrawManyCall { authorizations, sigs })
+        failed.map_or(Ok(progress), Err)
     }
 
     /// Takes what could not be paid to the wallet when it was due.
@@ -79,7 +84,9 @@ impl Desk<'_> {
             return Ok(Progress::Done);
         }
         let key = Key::of_account("withdraw credit", holder);
-        self.call(key, U256::ZERO, &sol::Hub::withdrawCreditCall { holder, receiver, amount })
+        let call = sol::Hub::withdrawCreditCall { holder, receiver, amount };
+        let task = self.task(U256::ZERO, &call);
+        self.ask_token(key, task, 1)
     }
 
     /// Binds the wallet as the payee of participant `index`, once and for all.

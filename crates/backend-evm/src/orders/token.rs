@@ -114,7 +114,9 @@ impl Desk<'_> {
         let input: Bytes = sol::Token::approveCall { spender, amount }.abi_encode().into();
         self.check_approval(token, &input)?;
         let task = Task { to: token, value: U256::ZERO, input };
-        self.send(Key::of_account(kind, token), task).map(Pull::First)
+        let key = Key::of_account(kind, token);
+        self.check_strikes(&key, id)?;
+        self.ask_token(key, task, 1).map(Pull::First)
     }
 
     /// Whether another channel is between its approval and its deposit.

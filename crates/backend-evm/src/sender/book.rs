@@ -310,6 +310,12 @@ impl Book {
         self.waiting_flights().count()
     }
 
+    /// Whether something waits of which only the nonce is known.
+    #[must_use]
+    pub fn has_strangers(&self) -> bool {
+        self.waiting_flights().any(|(_, flight)| flight.task.is_none())
+    }
+
     /// Whether no more may be sent now.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -205,3 +205,29 @@ pub(crate) fn a_deposit_is_topped_up_to_the_share(chain: Arc<dyn TestChain>) {
     let held = stage.parties[0].orders.at(Node(chain.as_ref()), 0);
     assert_eq!(held.held(&channel.params.id(), holder, &owner), Ok(U256::from(100)));
 }
+
+/// The process ends when its deposit waits for a block. The next one knows nothing of it, and must
+/// not make another: what is too much is shared with the other side.
+pub(crate) fn a_restart_does_not_deposit_twice(chain: Arc<dyn TestChain>) {
+    let mut stage = Stage::new(chain);
+    let (_, token) = stage.token("TestToken", 1_000);
+    for (asset, share) in [(stage.coin(), u128::from(ETHER)), (token, 100)] {
+        let channel = stage.channel(&[(asset.clone(), [share, share])]);
+        let (owner, holder) = (*channel.params.participants()[0].address(), eth(asset.holder()));
+        let held = |stage: &mut Stage| {
+            let chain = stage.chain.clone();
+            let desk = stage.parties[0].orders.at(Node(chain.as_ref()), 0);
+            desk.held(&channel.params.id(), holder, &owner).unwrap()
+        };
+        let source = TokenSource::Best;
+        assert!(matches!(stage.deposit(0, &channel, source), Ok(Progress::Sent(_))));
+        stage.parties[0] = stage.successor(0);
+        let _ = stage.deposit(0, &channel, source);
+        for _ in 0..4 {
+            stage.block();
+            assert!(held(&mut stage) <= U256::from(share), "deposited twice");
+            let _ = stage.deposit(0, &channel, source);
+        }
+        assert_eq!(held(&mut stage), U256::from(share));
+    }
+}

@@ -322,7 +322,7 @@ pub(crate) fn any_app(chain: &dyn TestChain) -> Address {
     deploy(chain, alloy_primitives::bytes!("6001600c60003960016000f300"))
 }
 
-fn deploy(chain: &dyn TestChain, code: Bytes) -> Address {
+pub(crate) fn deploy(chain: &dyn TestChain, code: Bytes) -> Address {
     let deployer = KeyAccount::new(key("deployer")).unwrap().address();
     let nonce = Node(chain).nonce(deployer, At::Latest).unwrap();
     transact(chain, TxKind::Create, code);

@@ -3,6 +3,7 @@
 
 mod kit;
 
+mod callees;
 mod deposits;
 mod faults;
 mod http;
@@ -56,7 +57,8 @@ stories! {
         too_few_coins_tokens_or_allowance_are_seen_before_sending
         lying_tokens_get_no_deposit
         a_token_without_a_name_gets_no_deposit
-        a_deposit_is_topped_up_to_the_share;
+        a_deposit_is_topped_up_to_the_share
+        a_restart_does_not_deposit_twice;
     sending:
         many_transactions_are_in_flight_at_once
         a_refused_transaction_gives_its_nonce_back
@@ -90,4 +92,13 @@ stories! {
         a_swap_is_claimed_with_its_preimage
         a_swap_is_refunded_after_its_expiry
         a_claim_that_is_taken_out_is_forgotten;
+    callees:
+        a_payee_that_burns_gas_in_a_block_stops_no_conclusion
+        a_payee_that_burns_gas_in_a_block_stops_no_claim
+        tokens_that_burn_gas_in_a_block_stop_no_conclusion
+        a_token_that_does_not_move_keeps_no_coins_from_us
+        what_fails_in_blocks_is_tried_ever_more_rarely
+        a_token_that_wastes_gas_is_not_asked
+        a_deposit_that_fails_in_blocks_is_given_up
+        a_channel_that_holds_too_much_hides_no_other;
 }

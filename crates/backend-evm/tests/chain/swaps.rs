@@ -11,21 +11,27 @@ use perun_channel::{Amount, State, Version};
 
 use crate::kit::{CHALLENGE, Channel, Stage, TestChain, look_at};
 
-const PREIMAGE: [u8; 32] = [7; 32];
+pub(crate) const PREIMAGE: [u8; 32] = [7; 32];
 /// SHA-256 of the preimage.
 const LOCK: &str = "0x4bb06f8e4e3a7715d201d573d0aa423762e55dabd61a2c02278fa56cc6d294e0";
 const MOVED: u128 = 30;
 
-/// A funded channel with a registered state in which participant 0 owes 30 for the preimage.
-fn registered(stage: &mut Stage, expiry: u64) -> (Channel, State) {
-    let channel = stage.channel(&[(stage.coin(), [100, 50])]);
-    stage.fund(&channel, TokenSource::Allowance);
+/// A swap in which participant 0 owes 30 of the first asset for the preimage.
+pub(crate) fn swap_data(expiry: u64) -> Vec<u8> {
     let lock: alloy_primitives::B256 = LOCK.parse().unwrap();
     let mut data = vec![1];
     data.extend_from_slice(lock.as_slice());
     data.extend_from_slice(&[0, 0, 1]);
     data.extend_from_slice(&expiry.to_be_bytes());
     data.extend_from_slice(&MOVED.to_be_bytes());
+    data
+}
+
+/// A funded channel with a registered state in which participant 0 owes 30 for the preimage.
+fn registered(stage: &mut Stage, expiry: u64) -> (Channel, State) {
+    let channel = stage.channel(&[(stage.coin(), [100, 50])]);
+    stage.fund(&channel, TokenSource::Allowance);
+    let data = swap_data(expiry);
     let outcome = channel.initial.outcome().clone();
     let (id, version) = (channel.params.id(), Version::new(4));
     let state = State::new(id, version, outcome, data, false).unwrap();

@@ -47,27 +47,40 @@ contract LyingToken {
     }
 
     /// 1: approves nothing and says so. 2: keeps a unit of each transfer. 3: moves nothing and says
-    /// that it did. 4: refuses transfers from the hub.
+    /// that it did. 4: refuses transfers from the hub. 5: refuses them in a block, not when they are
+    /// tried. 6: burns all gas in a block. 7: burns much gas to approve.
+    /// 8: lets nobody take anything in a block.
     function setLie(uint256 kind) external {
         lie = kind;
     }
 
     function approve(address spender, uint256 amount) external returns (bool) {
         if (lie == 1) return false;
+        if (lie == 7) _burn(9_000_000);
         allowance[msg.sender][spender] = amount;
         return true;
     }
 
     function transfer(address to, uint256 amount) external returns (bool) {
         require(lie != 4, "refused");
+        if (tx.gasprice != 0) {
+            require(lie != 5, "refused in earnest");
+            if (lie == 6) _burn(gasleft());
+        }
         _move(msg.sender, to, amount);
         return true;
     }
 
     function transferFrom(address from, address to, uint256 amount) external returns (bool) {
+        require(lie != 8 || tx.gasprice == 0, "refused in earnest");
         allowance[from][msg.sender] -= amount;
         _move(from, to, amount);
         return true;
+    }
+
+    function _burn(uint256 amount) private view {
+        uint256 before = gasleft();
+        while (before - gasleft() < amount) {}
     }
 
     function _move(address from, address to, uint256 amount) private {

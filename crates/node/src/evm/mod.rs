@@ -5,16 +5,20 @@
 //! The invariants: nothing is deposited into anything but the hub whose code was checked; and a
 //! channel counts as open only when what it pays us goes to our wallet.
 
+mod budget;
 mod orders;
 mod place;
 mod promises;
 mod standing;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address as Account, U256};
 use perun_backend_evm::account::Account as Wallet;
+use perun_backend_evm::fees::quote;
 use perun_backend_evm::follow::DepthTable;
 use perun_backend_evm::orders::{Orders, TokenSource};
 use perun_backend_evm::rpc::{Node, Rpc};
@@ -26,9 +30,16 @@ use perun_protocol::{
 };
 
 use crate::{DepositLedger, Ledger, LedgerError, OpenRequest, Signer, entropy};
+use budget::Budget;
 use place::{Contribution, HubTerms, Place, read, written};
 use promises::{Amounts, Promises};
 use standing::Watcher;
+use waiting::Waiting;
+
+/// What an opening may take of gas until it is open, or until its deposits are back.
+const OPENING_GAS: u64 = 700_000;
+/// How much more for each token that we deposit: anybody's token may be made to waste it.
+const TOKEN_OPENING_GAS: u64 = 1_000_000;
 
 /// What a house tells its Ethereum ledger once.
 #[derive(Clone, Debug)]
@@ -41,6 +52,9 @@ pub struct EvmOptions {
     pub tokens: TokenSource,
     /// Coins that no deposit takes, in wei: the fees of a dispute are paid from them.
     pub kept_for_fees: u128,
+    /// How long questions and orders about openings may take between two looks at the chain. What
+    /// comes later waits, or is refused.
+    pub openings: Duration,
 }
 
 impl EvmOptions {
@@ -49,7 +63,8 @@ impl EvmOptions {
     #[must_use]
     pub fn confirmed_by(depths: DepthTable) -> Self {
         let (sender, tokens) = (SenderOptions::default(), TokenSource::Best);
-        Self { depths, sender, tokens, kept_for_fees: 20_000_000_000_000_000 }
+        let openings = Duration::from_secs(10);
+        Self { depths, sender, tokens, kept_for_fees: 20_000_000_000_000_000, openings }
     }
 }
 
@@ -65,8 +80,12 @@ pub struct EvmLedger {
     openings: BTreeMap<ChannelId, LedgerBytes>,
     tokens: TokenSource,
     kept_for_fees: U256,
+    fee_cap: u128,
     /// The assets in which a payment of ours may wait at the hub.
     credits: BTreeSet<Account>,
+    /// Orders that could not be given yet.
+    waiting: Waiting,
+    budget: Budget,
 }
 
 impl EvmLedger {
@@ -80,8 +99,8 @@ impl EvmLedger {
     ) -> Result<Self, LedgerError> {
         deployment.check(Node(rpc.as_ref())).map_err(refused)?;
         let address = wallet.address();
+        let (ledger, fee_cap) = (deployment.coin().ledger(), options.sender.fee_cap);
         let sender = Sender::new(wallet, deployment.chain(), options.sender);
-        let ledger = deployment.coin().ledger();
         Ok(Self {
             rpc,
             wallet: address,
@@ -92,7 +111,10 @@ impl EvmLedger {
             openings: BTreeMap::new(),
             tokens: options.tokens,
             kept_for_fees: U256::from(options.kept_for_fees),
+            fee_cap,
             credits: BTreeSet::new(),
+            waiting: Waiting::default(),
+            budget: Budget::new(options.openings),
         })
     }
 
@@ -122,16 +144,31 @@ impl EvmLedger {
         outcome: &Allocation,
         column: usize,
     ) -> Result<LedgerBytes, LedgerError> {
-        self.check_assets(outcome)?;
         let amounts = self.amounts(outcome, column);
+        self.within_budget(|this| {
+            this.check_assets(outcome)?;
+            this.check_fees(&amounts)
+        })?;
         for (holder, amount) in &amounts {
-            self.check_funds(*holder, *amount)?;
+            self.within_budget(|this| this.check_funds(*holder, *amount))?;
         }
         let drawn = entropy().map_err(|error| LedgerError::Refused(error.to_string()))?;
         let contribution = Contribution { drawn, payee: self.wallet };
         let bytes = written(&contribution, "contribution")?;
         self.promises.make(bytes.as_bytes(), amounts);
         Ok(bytes)
+    }
+
+    /// Does something about an opening, if there is time for it before the next look.
+    fn within_budget<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.budget.check()?;
+        let since = Instant::now();
+        let done = work(self);
+        self.budget.spend(since);
+        done
     }
 
     /// What one side deposits here, by asset.
@@ -145,6 +182,23 @@ impl EvmLedger {
             }
         }
         amounts
+    }
+
+    /// Whether, beside what disputes are paid from, the wallet has the fees of this opening and of
+    /// all that are neither open nor over. Openings cost who asks for them nothing: without this, a
+    /// stranger could begin so many, and let them fail, that nothing is left to answer an old state
+    /// with.
+    fn check_fees(&self, own: &Amounts) -> Result<(), LedgerError> {
+        let (node, coin) = (Node(self.rpc.as_ref()), self.deployment.hub());
+        let history = node.fee_history().map_err(|error| refused(error.into()))?;
+        let price = quote(&history, self.fee_cap).map_err(refused)?.max_fee;
+        let unsettled = self
+            .watcher
+            .unsettled()
+            .map(|(initial, column)| opening_gas(&self.amounts(initial.outcome(), column), coin));
+        let promised = self.promises.iter().map(|amounts| opening_gas(amounts, coin));
+        let gas = promised.chain(unsettled).fold(opening_gas(own, coin), U256::saturating_add);
+        self.check_funds(coin, gas.saturating_mul(U256::from(price)))
     }
 
     /// Whether the wallet has this much that is not promised.
@@ -178,6 +232,10 @@ impl Ledger for EvmLedger {
 
     fn watch(&mut self, target: &Target) -> Result<(), LedgerError> {
         self.watcher.watch(target)
+    }
+
+    fn unwatch(&mut self, id: &ChannelId) {
+        self.watcher.unwatch(id);
     }
 
     fn close(
@@ -226,9 +284,11 @@ impl Ledger for EvmLedger {
     fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {
         let rpc = self.rpc.clone();
         let node = Node(rpc.as_ref());
+        self.budget.renew();
         // What is wrong with one of our transactions must not keep us from seeing what others do;
         // what is left to do for it is decided anew at the next look.
         let tended = self.orders.tend(node);
+        self.give_waiting();
         let sightings = self.watcher.look(node)?;
         let decided = |it: &&Sighting| it.confirmed && !matches!(it.standing, Standing::Absent);
         for sighting in sightings.iter().filter(decided) {
@@ -311,8 +371,19 @@ impl DepositLedger for EvmLedger {
         contribution: &LedgerBytes,
         sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
-        self.order_deposit(target, initial, contribution, sign)
+        // It is ordered again at the next look.
+        if self.budget.check().is_err() {
+            return Ok(());
+        }
+        self.within_budget(|this| this.order_deposit(target, initial, contribution, sign))
     }
+}
+
+/// What an opening may take of gas in which we deposit these.
+fn opening_gas(amounts: &Amounts, coin: Account) -> U256 {
+    let tokens = amounts.keys().filter(|holder| **holder != coin).count();
+    let tokens = U256::from(tokens).saturating_mul(U256::from(TOKEN_OPENING_GAS));
+    tokens.saturating_add(U256::from(OPENING_GAS))
 }
 
 /// A backend's error as the house sees it.

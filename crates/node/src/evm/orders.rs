@@ -13,6 +13,7 @@ use perun_channel::{Amount, SignedState, State};
 use perun_protocol::{Agreed, Decision, LedgerBytes, Target};
 
 use super::place::{Contribution, Place, read};
+use super::waiting::{Given, Order};
 use super::{EvmLedger, refused};
 use crate::{Ledger, LedgerError, Signer};
 
@@ -130,9 +131,8 @@ impl EvmLedger {
         let signed = signed(target, agreed, sign)?;
         self.watcher.ordered(signed.state());
         self.bind_again(target, signed.state(), attempt, sign);
-        let rpc = self.rpc.clone();
-        let mut desk = self.orders.at(Node(rpc.as_ref()), attempt);
-        unless_overtaken(desk.close(&target.params, &signed)).map(drop)
+        let order = Order::Close(signed);
+        self.give(Given { params: target.params.clone(), order }, attempt).map(drop)
     }
 
     pub(super) fn order_registration(
@@ -145,9 +145,8 @@ impl EvmLedger {
         let signed = signed(target, agreed, sign)?;
         self.watcher.ordered(signed.state());
         self.bind_again(target, signed.state(), attempt, sign);
-        let rpc = self.rpc.clone();
-        let mut desk = self.orders.at(Node(rpc.as_ref()), attempt);
-        unless_overtaken(desk.register(&target.params, &signed, &[])).map(drop)
+        let order = Order::Register(signed);
+        self.give(Given { params: target.params.clone(), order }, attempt).map(drop)
     }
 
     /// Concludes and pays everybody; whether the chain shows it done.
@@ -164,10 +163,36 @@ impl EvmLedger {
             Some(Decision::Refund {}) | None => Verdict::Refund,
         };
         self.watcher.ordered(state);
+        let order = Order::Conclude(state.clone(), verdict);
+        let progress = self.give(Given { params: target.params.clone(), order }, attempt)?;
+        Ok(progress == Some(Progress::Done))
+    }
+
+    /// Gives an order of a dispute. One that only has to wait, for a place among what is on its way
+    /// or for the node, is given again at every look: who registers many old states at once must
+    /// not win by the last ones.
+    fn give(&mut self, given: Given, attempt: u32) -> Result<Option<Progress>, LedgerError> {
         let rpc = self.rpc.clone();
         let mut desk = self.orders.at(Node(rpc.as_ref()), attempt);
-        let progress = desk.conclude(&target.params, state, &[], verdict);
-        Ok(unless_overtaken(progress)? == Some(Progress::Done))
+        let progress = match &given.order {
+            Order::Close(signed) => desk.close(&given.params, signed),
+            Order::Register(signed) => desk.register(&given.params, signed, &[]),
+            Order::Conclude(state, verdict) => desk.conclude(&given.params, state, &[], *verdict),
+        };
+        match &progress {
+            Err(error) if error.is_passing() => self.waiting.put(given),
+            _ => self.waiting.take(&given),
+        }
+        unless_overtaken(progress)
+    }
+
+    /// Gives the orders again that had to wait, until one has to wait once more.
+    pub(super) fn give_waiting(&mut self) {
+        for given in self.waiting.all() {
+            if matches!(self.give(given, 0), Err(LedgerError::Unavailable(_))) {
+                return;
+            }
+        }
     }
 
     /// Takes what a channel whose outcome stands still holds for us. It may not be concluded yet,

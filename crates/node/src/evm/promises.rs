@@ -22,6 +22,11 @@ impl Promises {
         each.fold(U256::ZERO, |sum, amount| sum.saturating_add(*amount))
     }
 
+    /// Each of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Amounts> {
+        self.0.values()
+    }
+
     pub(super) fn make(&mut self, contribution: &[u8], amounts: Amounts) {
         self.0.insert(keccak256(&[contribution]), amounts);
     }
@@ -47,6 +52,7 @@ mod tests {
         assert_eq!(promises.of(token), U256::ZERO);
         promises.release(b"one");
         promises.release(b"nothing");
+        assert_eq!(promises.iter().count(), 1);
         assert_eq!(promises.of(coin), U256::from(5));
     }
 }

@@ -14,7 +14,7 @@ use perun_backend_evm::follow::{
     BLOCKS_MAX, DepthTable, Ending, Follower, Proof, Report, Standing as Seen, Watch,
 };
 use perun_backend_evm::rpc::{At, Node};
-use perun_channel::{Amount, ChannelId, LedgerId, Signature, State, Swap};
+use perun_channel::{Amount, ChannelId, LedgerId, Signature, State, Swap, Version};
 use perun_protocol::{LedgerTime, Preimage, Sighting, Slot, Standing, Target, TransactionId};
 
 use super::place::Place;
@@ -62,6 +62,12 @@ impl Watcher {
         let watched = Watched { target, place, report, told, bound, ordered, over };
         self.watched.insert(watched.target.id, watched);
         Ok(())
+    }
+
+    /// Watches a channel no longer.
+    pub(super) fn unwatch(&mut self, id: &ChannelId) {
+        self.watched.remove(id);
+        self.follower.unwatch(id);
     }
 
     /// Remembers a state that an order named.
@@ -223,6 +229,15 @@ impl Watcher {
         holders.map(|asset| eth(asset.holder())).collect()
     }
 
+    /// The channels that are neither open nor over: version 0 of each, and our column.
+    pub(super) fn unsettled(&self) -> impl Iterator<Item = (&State, usize)> {
+        let is_open = |it: &Sighting| it.confirmed && matches!(it.standing, Standing::Open);
+        let is_quiet =
+            move |it: &Watched| it.over.is_some() || it.told.as_ref().is_some_and(is_open);
+        let unsettled = self.watched.values().filter(move |watched| !is_quiet(watched));
+        unsettled.map(|watched| (&watched.place.initial, watched.target.index.column()))
+    }
+
     /// Lets go of channels of which nothing more can be heard.
     fn let_go(&mut self) {
         let Some(head) = self.follower.head() else { return };
@@ -240,11 +255,16 @@ impl Watcher {
 }
 
 impl Watched {
-    /// The state that ended the channel, if the chain shows it or an order named it.
+    /// The state that ended the channel, if the chain shows it or an order named it. The chain does
+    /// not always show a final one, and one that we proposed the peer may have kept to itself: it
+    /// has the balances of the newest complete state, which an order named.
     fn outcome(&self, ending: Ending) -> Option<State> {
-        let ordered = self.ordered.iter().chain([&self.place.initial]);
-        let fits = |state: &&State| ending.fingerprint.is_of(state);
-        ending.state.clone().or_else(|| ordered.into_iter().find(fits).cloned())
+        let named = || self.ordered.iter().chain([&self.place.initial]);
+        let version = Version::new(ending.version);
+        let last = |state: &State| state.at_version(version, state.outcome().clone()).finalized();
+        let known = named().cloned().chain(named().map(last));
+        let (state, fingerprint) = (ending.state, ending.fingerprint);
+        state.or_else(|| known.into_iter().find(|state| fingerprint.is_of(state)))
     }
 }
 

@@ -34,6 +34,7 @@ impl House {
     fn order(&mut self, now: Time, opening: OpeningId, effect: Effect) -> Result<(), LedgerError> {
         let key = self.key_of(opening);
         let sign = |digest: &[u8; 32]| key.sign(digest);
+        let is_over = self.is_over(opening);
         let ledgers = &mut self.ledgers;
         match effect {
             Effect::Assemble(plan) => self.assemble(now, opening, &plan),
@@ -57,6 +58,8 @@ impl House {
             Effect::AbortOpen { transaction } => {
                 ledgers.joint(transaction.ledger)?.abort_open(&transaction)
             }
+            // What was decided before it came to nothing, in the same round.
+            Effect::Watch(_) if is_over => Ok(()),
             Effect::Watch(target) => {
                 let watched = ledgers.get(target.ledger).and_then(|ledger| ledger.watch(&target));
                 self.watched.insert((target.ledger, target.id), (opening, target));

@@ -195,6 +195,24 @@ impl House {
         }
         if phase == PhaseName::Over && !self.ended.contains(&opening) {
             self.ended.push_back(opening);
+            self.unwatch(opening);
+        }
+    }
+
+    /// Whether an opening came to nothing, or is forgotten.
+    pub(super) fn is_over(&self, opening: OpeningId) -> bool {
+        self.seats.get(&opening).is_none_or(|seat| seat.machine.phase() == PhaseName::Over)
+    }
+
+    /// Lets the ledgers watch what came to nothing no longer: strangers could have them watch more
+    /// and more for nothing.
+    fn unwatch(&mut self, opening: OpeningId) {
+        let of_this = self.watched.iter().filter(|(_, (watched, _))| *watched == opening);
+        let places: Vec<_> = of_this.map(|(place, _)| *place).collect();
+        for (ledger, channel) in places {
+            if let Ok(ledger) = self.ledgers.get(ledger) {
+                ledger.unwatch(&channel);
+            }
         }
     }
 

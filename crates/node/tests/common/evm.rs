@@ -3,13 +3,14 @@
 #![allow(dead_code, reason = "each story uses its part")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use perun_backend_evm::Deployment;
 use perun_backend_evm::abi::solidity as sol;
 use perun_backend_evm::account::{Account, KeyAccount};
 use perun_backend_evm::deployment::{Artifact, Codes};
+use perun_backend_evm::fees::quote;
 use perun_backend_evm::follow::{Depth, DepthTable};
 use perun_backend_evm::orders::{Orders, TokenSource};
 use perun_backend_evm::rpc::{At, Node, Rpc, RpcError};
@@ -30,10 +31,12 @@ struct Line {
     chain: Chain,
     is_cut: Arc<AtomicBool>,
     is_silent: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Rpc for Line {
     fn request(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let sends = method == "eth_sendRawTransaction";
         if self.is_silent.load(Ordering::SeqCst) || (sends && self.is_cut.load(Ordering::SeqCst)) {
             return Err(RpcError::Transport("the connection was lost".into()));
@@ -56,6 +59,8 @@ pub(crate) struct Ethereum {
     pub(crate) cut: [Arc<AtomicBool>; 2],
     /// Whose node does not answer.
     pub(crate) silent: [Arc<AtomicBool>; 2],
+    /// How many questions each one's node was asked.
+    pub(crate) asked: [Arc<AtomicUsize>; 2],
     depth: u32,
 }
 
@@ -94,7 +99,8 @@ impl Ethereum {
         chain.mine(1).unwrap();
         let flags = || [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let (cut, silent) = (flags(), flags());
-        let mut this = Self { chain, deployment, token, wallets, cut, silent, depth };
+        let asked = [(); 2].map(|()| Arc::default());
+        let mut this = Self { chain, deployment, token, wallets, cut, silent, asked, depth };
         this.name_token();
         this
     }
@@ -111,7 +117,8 @@ impl Ethereum {
     fn line(&self, side: Option<usize>) -> Line {
         let flag = |of: &[Arc<AtomicBool>; 2]| side.map_or_else(Arc::default, |it| of[it].clone());
         let (is_cut, is_silent) = (flag(&self.cut), flag(&self.silent));
-        Line { chain: self.chain.clone(), is_cut, is_silent }
+        let asked = side.map_or_else(Arc::default, |it| self.asked[it].clone());
+        Line { chain: self.chain.clone(), is_cut, is_silent, asked }
     }
 
     fn orders(&self, wallet: usize) -> Orders {
@@ -122,10 +129,20 @@ impl Ethereum {
 
     /// One person's way to it.
     pub(crate) fn ledger(&self, side: usize) -> EvmLedger {
+        self.ledger_with(side, |_| {})
+    }
+
+    /// The same, set up otherwise.
+    pub(crate) fn ledger_with(
+        &self,
+        side: usize,
+        change: impl FnOnce(&mut EvmOptions),
+    ) -> EvmLedger {
         let depths = DepthTable::uniform(Depth::Blocks(self.depth));
         let mut options = EvmOptions::confirmed_by(depths);
         // One pays tokens in by an allowance, the other by a signature.
         options.tokens = [TokenSource::Allowance, TokenSource::Best][side];
+        change(&mut options);
         let (rpc, wallet) = (Arc::new(self.line(Some(side))), self.wallets[side].clone());
         EvmLedger::new(rpc, self.deployment.clone(), wallet, options).unwrap()
     }
@@ -179,6 +196,17 @@ impl Ethereum {
             i128::try_from(now.to::<u128>()).unwrap() - i128::try_from(first).unwrap()
         };
         [gain(coins, COINS), gain(tokens, TOKENS)]
+    }
+
+    /// Leaves so many coins to a person.
+    pub(crate) fn leave_coins(&self, side: usize, wei: u128) {
+        self.chain.set_balance(self.wallets[side].address(), U256::from(wei));
+    }
+
+    /// What so much gas may cost now.
+    pub(crate) fn price_of(&self, gas: u128) -> u128 {
+        let history = Node(&self.line(None)).fee_history().unwrap();
+        quote(&history, u128::MAX).unwrap().max_fee * gas
     }
 
     /// What the hub holds: coins and tokens.

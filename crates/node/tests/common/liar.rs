@@ -1,4 +1,5 @@
 //! A node that does not always show what is.
+#![allow(dead_code, reason = "each story uses its part")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

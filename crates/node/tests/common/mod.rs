@@ -212,9 +212,13 @@ impl Party {
     }
 
     pub fn ledger(&self, world: &World) -> CkbLedger {
+        self.ledger_on(world, Arc::new(world.chain.clone()))
+    }
+
+    /// The same through another node of the chain.
+    pub fn ledger_on(&self, world: &World, rpc: Arc<dyn Rpc>) -> CkbLedger {
         let wallet = Secp256k1::new(&world.deployment, SigningKey::new(self.wallet).unwrap());
         let options = CkbOptions::confirmed_by(Depth::new(1).unwrap());
-        let rpc = Arc::new(world.chain.clone());
         CkbLedger::new(rpc, world.deployment.clone(), Arc::new(wallet), options).unwrap()
     }
 

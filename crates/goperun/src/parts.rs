@@ -98,10 +98,7 @@ pub struct Transaction {
 
 impl Transaction {
     /// A state with one place per participant.
-    pub fn new(
-        state: AppState,
-        signatures: Vec<Option<Signature>>,
-    ) -> Result<Self, DecodeError> {
+    pub fn new(state: AppState, signatures: Vec<Option<Signature>>) -> Result<Self, DecodeError> {
         if signatures.len() != state.state().outcome().columns() {
             return Err(DecodeError::Shape);
         }

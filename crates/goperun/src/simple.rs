@@ -126,9 +126,10 @@ impl Account {
     pub fn new(name: &str, pkcs8: &[u8]) -> Result<Self, BadKey> {
         let pair = ring::rsa::KeyPair::from_pkcs8(pkcs8).map_err(|_| BadKey)?;
         let public = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(pair.public());
-        let exponent = public.e.iter().try_fold(0_u32, |number, byte| {
-            number.checked_mul(256)?.checked_add(u32::from(*byte))
-        });
+        let exponent = public
+            .e
+            .iter()
+            .try_fold(0_u32, |number, byte| number.checked_mul(256)?.checked_add(u32::from(*byte)));
         let key = PublicKey { modulus: public.n, exponent: exponent.ok_or(BadKey)? };
         let address = Address { key: Some(key), ..Address::named(name) };
         let bytes = address.to_bytes();

@@ -3,6 +3,7 @@
 //	go run ./vectors                writes ../../vectors/goperun-messages.json
 //	go run ./vectors -check         reads ../../vectors/goperun-answers.json
 //	go run ./vectors -verify        writes nothing: are the committed messages what would be written?
+//	go run ./vectors -make-key      writes ../../vectors/goperun-wire-key.json with a new key
 package main
 
 import (
@@ -44,13 +45,21 @@ type file struct {
 func main() {
 	check := flag.Bool("check", false, "check what others wrote")
 	verify := flag.Bool("verify", false, "compare instead of writing")
+	makeKey := flag.Bool("make-key", false, "make a new key for tests")
 	folder := flag.String("folder", "../../vectors", "where the vectors are")
 	flag.Parse()
+	key := filepath.Join(*folder, "goperun-wire-key.json")
 	var err error
-	if *check {
+	switch {
+	case *check:
 		err = checkAnswers(filepath.Join(*folder, "goperun-answers.json"))
-	} else {
+	case *makeKey:
+		err = kit.MakeKey(key)
+	default:
 		err = writeMessages(filepath.Join(*folder, "goperun-messages.json"), *verify)
+	}
+	if err == nil {
+		err = kit.CheckKey(key)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -208,9 +208,8 @@ fn virtual_proposal(source: &mut Source<'_>) -> Result<VirtualProposal, DecodeEr
     let proposer = v::party(source)?;
     let peers = v::peers(source)?;
     let count = source.count(MAX_PEERS, Limit::Parents)?;
-    let parents = (0..count)
-        .map(|_| source.array().map(ChannelId::new))
-        .collect::<Result<_, _>>()?;
+    let parents =
+        (0..count).map(|_| source.array().map(ChannelId::new)).collect::<Result<_, _>>()?;
     let count = source.count(MAX_PEERS, Limit::IndexMaps)?;
     let index_maps = (0..count).map(|_| v::index_map(source)).collect::<Result<_, _>>()?;
     Ok(VirtualProposal { base, proposer, peers, parents, index_maps })

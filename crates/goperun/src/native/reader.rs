@@ -162,7 +162,10 @@ mod tests {
         let refused = Err(DecodeError::Limit(Limit::Peers));
         assert_eq!(Source::new(&[3, 0]).count(2, Limit::Peers), refused);
         assert_eq!(Source::new(&[0xff; 4]).long_count(2, Limit::Peers), refused, "negative");
-        assert_eq!(Source::new(&[3, 0]).blob(2, Limit::Peers), Err(DecodeError::Limit(Limit::Peers)));
+        assert_eq!(
+            Source::new(&[3, 0]).blob(2, Limit::Peers),
+            Err(DecodeError::Limit(Limit::Peers))
+        );
         assert_eq!(Source::new(&[2, 0, 0, 0]).long_count(2, Limit::Peers), Ok(2));
     }
 

@@ -228,7 +228,8 @@ fn signatures(
 
 fn put_signatures(out: &mut Vec<u8>, signatures: &[Option<Signature>]) {
     for places in signatures.chunks(8) {
-        let byte = places.iter().rev().fold(0_u8, |byte, place| (byte << 1) | u8::from(place.is_some()));
+        let byte =
+            places.iter().rev().fold(0_u8, |byte, place| (byte << 1) | u8::from(place.is_some()));
         out.push(byte);
     }
     signatures.iter().flatten().for_each(|one| out.extend_from_slice(one.as_bytes()));
@@ -256,9 +257,7 @@ pub(super) fn put_transaction(
 }
 
 /// A claim in two parts, since an index map may stand between them.
-pub(super) fn claim(
-    source: &mut Source<'_>,
-) -> Result<(ChannelParams, AppState), DecodeError> {
+pub(super) fn claim(source: &mut Source<'_>) -> Result<(ChannelParams, AppState), DecodeError> {
     Ok((params(source)?, state(source)?))
 }
 

@@ -137,7 +137,8 @@ fn balances(raw: &raw::Balances) -> Result<Vec<Vec<Amount>>, DecodeError> {
 }
 
 fn index_map(raw: &raw::IndexMap) -> Result<Vec<u16>, DecodeError> {
-    let index = |index: &u32| u16::try_from(*index).map_err(|_| DecodeError::Limit(Limit::IndexMap));
+    let index =
+        |index: &u32| u16::try_from(*index).map_err(|_| DecodeError::Limit(Limit::IndexMap));
     within(&raw.indices, MAX_PARTICIPANTS, Limit::IndexMap)?.iter().map(index).collect()
 }
 
@@ -237,7 +238,8 @@ fn update(raw: raw::Update) -> Result<Update, DecodeError> {
     let proposed = must(raw.proposed)?;
     Ok(Update {
         state: state(must(proposed.state)?)?,
-        actor: u16::try_from(proposed.actor).map_err(|_| DecodeError::Limit(Limit::Participants))?,
+        actor: u16::try_from(proposed.actor)
+            .map_err(|_| DecodeError::Limit(Limit::Participants))?,
         signature: Signature::new(&raw.signature)?,
     })
 }

@@ -53,7 +53,8 @@ impl Random {
     /// A name as `wire/net/simple` spells it, without a key, and never two addresses: go-perun
     /// would write them in another order each time.
     fn name(&mut self) -> Identities {
-        let name: String = (0..self.below(9)).map(|_| char::from(b'a' + self.array::<1>()[0] % 26)).collect();
+        let name: String =
+            (0..self.below(9)).map(|_| char::from(b'a' + self.array::<1>()[0] % 26)).collect();
         let address = perun_goperun::simple::Address::named(&name).to_bytes();
         Identities::new(vec![(BackendId::ETHEREUM, address)]).unwrap()
     }
@@ -167,8 +168,7 @@ impl Random {
         let parties = vec![self.party(), self.party()];
         let (kind, app) = ((self.coin(), self.coin()), self.app().0);
         let challenge = 1 + self.number() / 2;
-        let params =
-            ChannelParams::new(challenge, nonce, parties, app, kind, self.aux()).unwrap();
+        let params = ChannelParams::new(challenge, nonce, parties, app, kind, self.aux()).unwrap();
         let state = self.state(0);
         let signatures = self.signatures(2);
         ClaimedState::new(params, Transaction::new(state, signatures).unwrap()).unwrap()

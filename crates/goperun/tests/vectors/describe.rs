@@ -200,7 +200,8 @@ fn name(name: &Identities) -> String {
 
 fn party(party: &Party) -> String {
     let signer = (BackendId::ETHEREUM, party.participant().address().as_bytes().to_vec());
-    let foreign = party.foreign_backend().map(|kind| (kind, party.participant().foreign().to_vec()));
+    let foreign =
+        party.foreign_backend().map(|kind| (kind, party.participant().foreign().to_vec()));
     let mut entries: Vec<_> = [signer].into_iter().chain(foreign).collect();
     entries.sort();
     list(&entries, |(kind, bytes)| format!("{}:{}", kind.get(), hex(bytes)))

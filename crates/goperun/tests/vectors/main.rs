@@ -145,7 +145,9 @@ fn states_that_go_perun_signed_are_signed() {
 fn prefixes_wait_for_more() {
     for row in rows() {
         for (serializer, field) in BOTH {
-            let Some(bytes) = row.bytes(field).filter(|bytes| bytes.len() < 4_000) else { continue };
+            let Some(bytes) = row.bytes(field).filter(|bytes| bytes.len() < 4_000) else {
+                continue;
+            };
             for length in 0..bytes.len() {
                 let refused = serializer.decode(&bytes[..length]).unwrap_err();
                 let DecodeError::Short { wanted } = refused else { panic!("{refused:?}") };

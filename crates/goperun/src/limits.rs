@@ -23,6 +23,12 @@ pub const MAX_PROTOBUF_ENVELOPE: usize = 65_535;
 /// it below this (see the assertion), so a reader never holds more.
 pub const MAX_NATIVE_ENVELOPE: usize = 128 << 10;
 
+/// Decoding asks for at most so many bytes of memory for each byte that arrived, with all it gives
+/// back again on the way. What costs most is a protobuf frame full of empty elements.
+pub const ALLOCATED_MAX_PER_BYTE: usize = 96;
+/// What decoding may ask for beside that, whatever arrived.
+pub const ALLOCATED_MAX_PER_MESSAGE: usize = 1_024;
+
 /// The highest phase of go-perun's machine.
 pub(crate) const LAST_PHASE: u8 = 11;
 

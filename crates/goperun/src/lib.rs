@@ -61,6 +61,8 @@ mod message;
 mod native;
 mod parts;
 mod proto;
+#[cfg(test)]
+mod samples;
 pub mod simple;
 pub mod tcp;
 

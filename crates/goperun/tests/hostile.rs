@@ -107,10 +107,10 @@ fn spoil(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
 
 /// A protobuf frame's length is mended, else hardly anything would get past it.
 fn mend(serializer: Serializer, bytes: &mut [u8]) {
-    if let (Serializer::Protobuf, [high, low, body @ ..]) = (serializer, bytes) {
-        if let Ok(length) = u16::try_from(body.len()) {
-            [*high, *low] = length.to_be_bytes();
-        }
+    if let (Serializer::Protobuf, [high, low, body @ ..]) = (serializer, bytes)
+        && let Ok(length) = u16::try_from(body.len())
+    {
+        [*high, *low] = length.to_be_bytes();
     }
 }
 

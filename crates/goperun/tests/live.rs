@@ -99,6 +99,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+#[allow(clippy::disallowed_methods, reason = "real sockets need a real clock")]
 fn local(serializer: Serializer, verifier: impl Verifier + Send + Sync + 'static) -> Arc<Local> {
     let start = Instant::now();
     let clock = Box::new(move || start.elapsed());

@@ -4,6 +4,8 @@
 //! must be at least, so that a reader does not try again before they are there.
 
 pub(crate) mod reader;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use perun_channel::{ChannelId, Version};

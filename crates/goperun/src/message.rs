@@ -141,7 +141,7 @@ impl Proposal {
             Some(ProposalFault::NoChallenge)
         } else if !self.outcome.locked().is_empty() {
             Some(ProposalFault::Locked)
-        } else if !funded || self.funding.iter().any(|row| sum(row).is_none()) {
+        } else if !funded {
             Some(ProposalFault::Funding)
         } else if self.outcome.columns() != peers {
             Some(ProposalFault::Peers)
@@ -311,4 +311,54 @@ fn check_map(map: &[u16]) -> Result<(), DecodeError> {
 
 fn within(length: usize, most: usize, limit: Limit) -> Result<(), DecodeError> {
     if length > most { Err(DecodeError::Limit(limit)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+    use perun_channel::Asset;
+
+    fn amounts(numbers: &[u128]) -> Vec<Amount> {
+        numbers.iter().copied().map(Amount::new).collect()
+    }
+
+    /// A proposal of two assets with these balances and deposits.
+    fn proposal(balances: [&[u128]; 2], funding: [&[u128]; 2]) -> Proposal {
+        let asset = |byte| Asset::ethereum(1, Address::new([byte; 20]));
+        let balances = balances.map(amounts).to_vec();
+        let outcome = Allocation::new(vec![asset(1), asset(2)], balances, vec![]).unwrap();
+        Proposal { outcome, funding: funding.map(amounts).to_vec(), ..samples::proposal() }
+    }
+
+    #[test]
+    fn deposits_sum_up_to_the_balances_of_each_asset() {
+        let sound = proposal([&[5, 6], &[7, 0]], [&[11, 0], &[3, 4]]);
+        assert_eq!(sound.fault(2), None);
+        let mixed = proposal([&[5, 6], &[7, 0]], [&[5, 2], &[7, 4]]);
+        assert_eq!(mixed.fault(2), Some(ProposalFault::Funding), "only both together do");
+        let beyond = proposal([&[5, 6], &[7, 0]], [&[u128::MAX, 12], &[7, 0]]);
+        assert_eq!(beyond.fault(2), Some(ProposalFault::Funding));
+    }
+
+    #[test]
+    fn a_proposal_has_a_challenge_a_balance_per_peer_and_nothing_locked() {
+        let sound = samples::proposal();
+        assert_eq!(sound.fault(2), None);
+        assert_eq!(sound.fault(3), Some(ProposalFault::Peers));
+        let hasty = Proposal { challenge_secs: 0, ..sound.clone() };
+        assert_eq!(hasty.fault(2), Some(ProposalFault::NoChallenge));
+        let locked = Proposal { outcome: samples::outcome(1), ..sound };
+        assert_eq!(locked.fault(2), Some(ProposalFault::Locked));
+    }
+
+    #[test]
+    fn deposits_have_the_shape_of_the_balances() {
+        for funding in [vec![], vec![amounts(&[1])], vec![amounts(&[1, 2]); 2]] {
+            let base = Proposal { funding, ..samples::proposal() };
+            let parent = ChannelId::new([1; 32]);
+            let message = Message::SubProposal(SubProposal { base, parent });
+            assert_eq!(samples::envelope(message).check(), Err(DecodeError::Shape));
+        }
+    }
 }

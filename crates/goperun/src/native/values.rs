@@ -141,7 +141,8 @@ pub(super) fn allocation(source: &mut Source<'_>) -> Result<Allocation, DecodeEr
         assets.push(asset::from_wire(backend, bytes)?);
     }
     let balances = balances(source)?;
-    if balances.len() != rows || balances.iter().any(|row| row.len() != columns) {
+    // Whether there are as many rows as assets is the outcome's own law.
+    if balances.iter().any(|row| row.len() != columns) {
         return Err(DecodeError::Shape);
     }
     let locked = (0..locked).map(|_| sub_alloc(source)).collect::<Result<_, _>>()?;

@@ -11,7 +11,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use describe::{describe, hex};
-use perun_goperun::{DecodeError, Envelope, Message, Serializer};
+use perun_channel::Address;
+use perun_goperun::{
+    AppState, ChannelParams, ClaimedState, DecodeError, Envelope, Message, Serializer, Transaction,
+};
 use random::Random;
 use serde_json::Value;
 
@@ -123,6 +126,29 @@ fn maps_are_read_in_any_order_and_written_in_one() {
     assert!(seen >= 4, "only {seen}");
 }
 
+/// The same signed state beside parameters of another channel of the same participants.
+fn of_another_channel(claim: &ClaimedState) -> ClaimedState {
+    let (parties, params) = (claim.params().parties(), claim.params().params());
+    let other = ChannelParams::new(
+        params.challenge_secs(),
+        [0x77; 32],
+        parties.to_vec(),
+        *params.app(),
+        (params.is_ledger(), params.is_virtual()),
+        *claim.params().aux(),
+    );
+    ClaimedState::new(other.unwrap(), claim.transaction().clone()).unwrap()
+}
+
+/// The same signed state under another app, which its signatures do not cover.
+fn of_another_app(claim: &ClaimedState) -> ClaimedState {
+    let state = claim.transaction().state().state().clone();
+    let state = AppState::new(Address::new([0x66; 20]), state).unwrap();
+    let signatures = claim.transaction().signatures().to_vec();
+    let transaction = Transaction::new(state, signatures).unwrap();
+    ClaimedState::new(claim.params().clone(), transaction).unwrap()
+}
+
 /// go-perun's participants signed these states; ours is the judgement.
 #[test]
 fn states_that_go_perun_signed_are_signed() {
@@ -134,7 +160,12 @@ fn states_that_go_perun_signed_are_signed() {
             Message::VirtualSettlement(message) => &message.last,
             _ => continue,
         };
-        assert_eq!(claim.check().is_ok(), row.name != "settlement-odd", "{}", row.name);
+        let sound = row.name != "settlement-odd";
+        assert_eq!(claim.check().is_ok(), sound, "{}", row.name);
+        if sound {
+            assert!(of_another_channel(claim).check().is_err(), "{}", row.name);
+            assert!(of_another_app(claim).check().is_err(), "{}", row.name);
+        }
         signed += 1;
     }
     assert!(signed > 6);

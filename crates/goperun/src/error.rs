@@ -137,6 +137,8 @@ impl std::error::Error for DecodeError {}
 pub enum EncodeError {
     /// go-perun has no bytes for this asset: it names no chains off Ethereum.
     Asset(BackendId),
+    /// A synchronization without a state: it brings a go-perun node down.
+    NothingToSync,
     /// A value that we would refuse from a peer.
     Refused(DecodeError),
 }
@@ -155,6 +157,10 @@ impl fmt::Display for EncodeError {
                 "an asset of ledger kind {} cannot be named to a go-perun peer: the message was \
                  not sent and no money moved; agree on another asset.",
                 backend.get()
+            ),
+            Self::NothingToSync => f.write_str(
+                "there is no state to tell a go-perun peer, and a message without one would bring \
+                 its node down: it was not sent and no money moved; wait for the peer's own.",
             ),
             Self::Refused(reason) => write!(
                 f,

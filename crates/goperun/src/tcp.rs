@@ -227,6 +227,9 @@ impl Outgoing {
     /// Sends a message. That it was written does not mean that the peer has it: go-perun
     /// acknowledges nothing. Any error but [`LinkError::Encode`] closes the connection.
     pub fn send(&mut self, message: Message) -> Result<(), LinkError> {
+        if matches!(message, Message::Sync { current: None, .. }) {
+            return Err(LinkError::Encode(EncodeError::NothingToSync));
+        }
         let (sender, recipient) = (self.local.own.name().clone(), self.peer.clone());
         let envelope = Envelope { sender, recipient, message };
         let bytes = self.local.serializer.encode(&envelope).map_err(LinkError::Encode)?;

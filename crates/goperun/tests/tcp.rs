@@ -14,7 +14,7 @@ use key::{account, own, told};
 use perun_goperun::simple::{Address, SimpleVerifier};
 use perun_goperun::tcp::{HANDSHAKE_MAX, Link, LinkError, Local};
 use perun_goperun::{
-    Account as _, DecodeError, Envelope, HandshakeError, Message, Serializer, Verifier,
+    Account as _, DecodeError, EncodeError, Envelope, HandshakeError, Message, Serializer, Verifier,
 };
 
 fn local(name: &str, serializer: Serializer) -> Arc<Local> {
@@ -79,6 +79,8 @@ fn what_cannot_be_sent_leaves_the_connection_as_it_was() {
     let reason = "x".repeat(5_000);
     let refused = alice.outgoing.send(Message::Shutdown { reason });
     assert!(matches!(refused, Err(LinkError::Encode(_))));
+    let nothing = alice.outgoing.send(Message::Sync { phase: 0, current: None });
+    assert!(matches!(nothing, Err(LinkError::Encode(EncodeError::NothingToSync))));
     alice.outgoing.send(Message::Pong { created_ns: 1 }).unwrap();
     assert_eq!(bob.incoming.receive().unwrap(), Some(Message::Pong { created_ns: 1 }));
 }
@@ -166,6 +168,7 @@ fn errors_say_what_to_do_and_that_no_money_moved() {
         LinkError::Socket(std::io::ErrorKind::ConnectionRefused),
         LinkError::Handshake(HandshakeError::NotProven),
         LinkError::Decode(DecodeError::Missing),
+        LinkError::Encode(EncodeError::NothingToSync),
     ];
     for error in errors {
         assert!(error.to_string().contains("o money moved"), "{error}");

@@ -189,6 +189,8 @@ pub enum HandshakeError {
     NotProven,
     /// An account of ours could not sign.
     CannotSign,
+    /// Our own addresses make no name.
+    OwnName(DecodeError),
     /// It was already done, or had failed.
     Over,
 }
@@ -204,6 +206,7 @@ impl fmt::Display for HandshakeError {
             Self::Ourselves => "We dialled ourselves: check the peer's address",
             Self::NotProven => "The peer did not prove its name: check its key",
             Self::CannotSign => "Our key could not sign: check the key",
+            Self::OwnName(_) => "Our addresses make no name: use one to four, of different ledgers",
             Self::Over => "The handshake is over: dial again",
         })?;
         f.write_str(". Nothing was agreed and no money moved.")

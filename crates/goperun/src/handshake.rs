@@ -9,7 +9,7 @@
 use perun_channel::BackendId;
 
 use crate::address::Identities;
-use crate::error::{DecodeError, HandshakeError};
+use crate::error::HandshakeError;
 use crate::message::{Envelope, Message};
 
 /// A wire address with its key.
@@ -34,18 +34,20 @@ pub struct Own {
 }
 
 impl Own {
-    /// The name that these accounts make. The error is `None` where a key could not sign.
-    pub fn new(accounts: &[(BackendId, &dyn Account)]) -> Result<Self, Option<DecodeError>> {
+    /// The name that these accounts make.
+    pub fn new(accounts: &[(BackendId, &dyn Account)]) -> Result<Self, HandshakeError> {
         let entry =
             |(backend, account): &(BackendId, &dyn Account)| (*backend, account.address().to_vec());
-        let name = Identities::new(accounts.iter().map(entry).collect()).map_err(Some)?;
+        let name = Identities::new(accounts.iter().map(entry).collect())
+            .map_err(HandshakeError::OwnName)?;
         let message = signed_bytes(name.entries().iter().map(|(_, address)| address.as_slice()));
         // In the order of the name, so that each round has its own.
         let proof = |(backend, _): &(BackendId, Vec<u8>)| {
             let (_, account) = accounts.iter().find(|(kind, _)| kind == backend)?;
             account.sign(&message)
         };
-        let proofs = name.entries().iter().map(proof).collect::<Option<_>>().ok_or(None)?;
+        let proofs = name.entries().iter().map(proof).collect::<Option<_>>();
+        let proofs = proofs.ok_or(HandshakeError::CannotSign)?;
         Ok(Self { name, proofs })
     }
 
@@ -251,6 +253,22 @@ mod tests {
             let again = auth(&two, &one, two.proofs[0].clone());
             assert_eq!(dial.handle(again), Err(HandshakeError::Over));
         }
+    }
+
+    #[test]
+    fn there_is_no_name_without_addresses_or_without_their_signatures() {
+        struct Mute;
+        impl Account for Mute {
+            fn address(&self) -> &[u8] {
+                b"mute"
+            }
+            fn sign(&self, _: &[u8]) -> Option<Vec<u8>> {
+                None
+            }
+        }
+        assert!(matches!(Own::new(&[]), Err(HandshakeError::OwnName(_))));
+        let mute = Own::new(&[(BackendId::ETHEREUM, &Mute)]);
+        assert_eq!(mute.err(), Some(HandshakeError::CannotSign));
     }
 
     #[test]

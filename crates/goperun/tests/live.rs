@@ -3,6 +3,8 @@
 
 #[path = "random/key.rs"]
 mod key;
+#[path = "random/tls.rs"]
+mod tls;
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -11,10 +13,10 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use key::own;
+use key::{own, unhex};
 use perun_channel::{Address, Allocation, Amount, Asset, BackendId};
 use perun_goperun::simple::SimpleVerifier;
-use perun_goperun::tcp::{LinkError, Local};
+use perun_goperun::tcp::{LinkError, Local, Security};
 use perun_goperun::{
     HandshakeError, Identities, LedgerProposal, Message, Party, Proposal, Serializer, Verifier,
 };
@@ -47,6 +49,8 @@ struct GoPeer {
     output: BufReader<ChildStdout>,
     host: String,
     name: Identities,
+    /// Plain unless it was started with TLS.
+    security: Security,
 }
 
 impl GoPeer {
@@ -62,7 +66,15 @@ impl GoPeer {
         let line = line_with(&mut output, "here ");
         let (host, address) = line.split_once(' ').unwrap();
         let name = Identities::new(vec![(BackendId::ETHEREUM, unhex(address))]).unwrap();
-        Self { child, output, host: host.to_owned(), name }
+        let security = if arguments.last() == Some(&"tls") {
+            // Its certificate, then one for us with its key.
+            let line = line_with(&mut output, "tls ");
+            let parts: Vec<_> = line.split(' ').map(unhex).collect();
+            tls::security(&parts[0], &parts[1], &parts[2])
+        } else {
+            Security::None
+        };
+        Self { child, output, host: host.to_owned(), name, security }
     }
 
     fn line_with(&mut self, start: &str) -> String {
@@ -89,21 +101,20 @@ fn line_with(output: &mut impl BufRead, start: &str) -> String {
     }
 }
 
-fn unhex(text: &str) -> Vec<u8> {
-    let (pairs, _) = text.as_bytes().as_chunks::<2>();
-    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-    pairs.iter().map(|pair| byte(pair.as_slice())).collect()
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[allow(clippy::disallowed_methods, reason = "real sockets need a real clock")]
-fn local(serializer: Serializer, verifier: impl Verifier + Send + Sync + 'static) -> Arc<Local> {
+fn local(
+    serializer: Serializer,
+    verifier: impl Verifier + Send + Sync + 'static,
+    security: Security,
+) -> Arc<Local> {
     let start = Instant::now();
     let clock = Box::new(move || start.elapsed());
-    Arc::new(Local { own: own("rust"), verifier: Box::new(verifier), serializer, clock })
+    let verifier = Box::new(verifier);
+    Arc::new(Local { own: own("rust"), verifier, serializer, security, clock })
 }
 
 fn proposal(us: &Identities, them: &Identities) -> Message {
@@ -127,52 +138,69 @@ fn proposal(us: &Identities, them: &Identities) -> Message {
     })
 }
 
+/// We dial; the node's own client rejects our proposal.
+fn rejected_by_go_perun(serializer: Serializer, security: &[&str]) {
+    let arguments = [&["listen", argument(serializer)], security].concat();
+    let mut peer = GoPeer::start(&arguments);
+    let us = local(serializer, SimpleVerifier, peer.security.clone());
+    let mut link = us.dial(peer.host.parse().unwrap(), &peer.name).unwrap();
+    assert_eq!(link.peer(), &peer.name);
+    // Nobody answers a ping; the connection lives on.
+    link.outgoing.send(Message::Ping { created_ns: 1 }).unwrap();
+    link.outgoing.send(proposal(us.own.name(), &peer.name)).unwrap();
+    let said = peer.line_with("proposal ");
+    assert_eq!(said, format!("{} [[100 200]]", hex(&[0x33; 32])));
+    let answer = link.incoming.receive().unwrap();
+    let reason = "not today".to_owned();
+    assert_eq!(answer, Some(Message::ProposalReject { proposal: [0x33; 32], reason }));
+}
+
+/// The node dials; its client is told that we reject.
+fn rejecting_go_perun(serializer: Serializer, security: &[&str]) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let address = hex(&own("rust").name().entries()[0].1);
+    let arguments = [&["dial", argument(serializer), &host, &address], security].concat();
+    let mut peer = GoPeer::start(&arguments);
+    let us = local(serializer, SimpleVerifier, peer.security.clone());
+    let mut link = us.accept(listener.accept().unwrap().0).unwrap();
+    assert_eq!(link.peer(), &peer.name);
+    let Some(Message::LedgerProposal(proposal)) = link.incoming.receive().unwrap() else {
+        panic!("no proposal")
+    };
+    assert_eq!(proposal.base.fault(proposal.peers.len()), None);
+    assert_eq!(proposal.base.challenge_secs, 60);
+    assert_eq!(proposal.peers, [peer.name.clone(), us.own.name().clone()]);
+    let amounts = [Amount::new(100), Amount::new(200)];
+    assert_eq!(proposal.base.outcome.balances(), [amounts]);
+    let reason = "we are only a test".to_owned();
+    link.outgoing.send(Message::ProposalReject { proposal: proposal.base.id, reason }).unwrap();
+    assert_eq!(peer.line_with("rejected "), "channel proposal: we are only a test");
+}
+
 #[test]
 fn go_perun_takes_our_handshake_and_rejects_our_proposal() {
-    for serializer in BOTH {
-        let mut peer = GoPeer::start(&["listen", argument(serializer)]);
-        let us = local(serializer, SimpleVerifier);
-        let mut link = us.dial(peer.host.parse().unwrap(), &peer.name).unwrap();
-        assert_eq!(link.peer(), &peer.name);
-        // Nobody answers a ping; the connection lives on.
-        link.outgoing.send(Message::Ping { created_ns: 1 }).unwrap();
-        link.outgoing.send(proposal(us.own.name(), &peer.name)).unwrap();
-        let said = peer.line_with("proposal ");
-        assert_eq!(said, format!("{} [[100 200]]", hex(&[0x33; 32])));
-        let answer = link.incoming.receive().unwrap();
-        let reason = "not today".to_owned();
-        assert_eq!(answer, Some(Message::ProposalReject { proposal: [0x33; 32], reason }));
-    }
+    BOTH.into_iter().for_each(|serializer| rejected_by_go_perun(serializer, &[]));
 }
 
 #[test]
 fn we_take_go_peruns_handshake_and_reject_its_proposal() {
+    BOTH.into_iter().for_each(|serializer| rejecting_go_perun(serializer, &[]));
+}
+
+/// With go-perun's own dialer and listener, which know nothing else.
+#[test]
+fn both_work_under_tls() {
     for serializer in BOTH {
-        let us = local(serializer, SimpleVerifier);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let host = listener.local_addr().unwrap().to_string();
-        let address = hex(&us.own.name().entries()[0].1);
-        let mut peer = GoPeer::start(&["dial", argument(serializer), &host, &address]);
-        let mut link = us.accept(listener.accept().unwrap().0).unwrap();
-        assert_eq!(link.peer(), &peer.name);
-        let Some(Message::LedgerProposal(proposal)) = link.incoming.receive().unwrap() else {
-            panic!("no proposal")
-        };
-        assert_eq!(proposal.base.fault(proposal.peers.len()), None);
-        assert_eq!(proposal.base.challenge_secs, 60);
-        assert_eq!(proposal.peers, [peer.name.clone(), us.own.name().clone()]);
-        let amounts = [Amount::new(100), Amount::new(200)];
-        assert_eq!(proposal.base.outcome.balances(), [amounts]);
-        let reason = "we are only a test".to_owned();
-        link.outgoing.send(Message::ProposalReject { proposal: proposal.base.id, reason }).unwrap();
-        assert_eq!(peer.line_with("rejected "), "channel proposal: we are only a test");
+        rejected_by_go_perun(serializer, &["tls"]);
+        rejecting_go_perun(serializer, &["tls"]);
     }
 }
 
 #[test]
 fn a_go_perun_node_under_another_name_is_found_out() {
     let peer = GoPeer::start(&["listen", "native"]);
-    let us = local(Serializer::Native, SimpleVerifier);
+    let us = local(Serializer::Native, SimpleVerifier, Security::None);
     let other = own("somebody else").name().clone();
     let refused = us.dial(peer.host.parse().unwrap(), &other).unwrap_err();
     assert!(matches!(refused, LinkError::Cut | LinkError::Socket(_)), "{refused:?}");
@@ -188,7 +216,7 @@ fn a_go_perun_node_that_is_not_believed_does_not_get_in() {
         }
     }
     let peer = GoPeer::start(&["listen", "native"]);
-    let us = local(Serializer::Native, Nobody);
+    let us = local(Serializer::Native, Nobody, Security::None);
     let refused = us.dial(peer.host.parse().unwrap(), &peer.name).unwrap_err();
     assert!(matches!(refused, LinkError::Handshake(HandshakeError::NotProven)), "{refused:?}");
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use key::{account, own, told};
 use perun_goperun::simple::{Address, SimpleVerifier};
-use perun_goperun::tcp::{HANDSHAKE_MAX, Link, LinkError, Local};
+use perun_goperun::tcp::{HANDSHAKE_MAX, Link, LinkError, Local, Security};
 use perun_goperun::{
     Account as _, DecodeError, EncodeError, Envelope, HandshakeError, Message, Serializer, Verifier,
 };
@@ -20,7 +20,7 @@ use perun_goperun::{
 fn local(name: &str, serializer: Serializer) -> Arc<Local> {
     let verifier = Box::new(SimpleVerifier);
     let clock = Box::new(|| Duration::ZERO);
-    Arc::new(Local { own: own(name), verifier, serializer, clock })
+    Arc::new(Local { own: own(name), verifier, serializer, security: Security::None, clock })
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -151,7 +151,13 @@ fn a_silent_peer_does_not_hold_a_handshake() {
     };
     let (own, serializer) = (own("bob"), Serializer::Native);
     let verifier = Box::new(SimpleVerifier);
-    let bob = Arc::new(Local { own, verifier, serializer, clock: Box::new(clock) });
+    let bob = Arc::new(Local {
+        own,
+        verifier,
+        serializer,
+        security: Security::None,
+        clock: Box::new(clock),
+    });
     let silent = TcpStream::connect(address).unwrap();
     let refused = bob.accept(listener.accept().unwrap().0).unwrap_err();
     assert!(matches!(refused, LinkError::Timeout), "{refused:?}");

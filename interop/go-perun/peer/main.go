@@ -1,10 +1,12 @@
-// Peer is a node that runs go-perun, with its own client, bus and handshake, on plain TCP.
+// Peer is a node that runs go-perun, with its own client, bus and handshake, on plain TCP or, with
+// go-perun's own dialer and listener, under TLS.
 //
-//	peer listen SERIALIZER               rejects every proposal, until its input ends
-//	peer dial SERIALIZER HOST ADDRESS    proposes a channel to the peer with this wire address
+//	peer listen SERIALIZER [tls]               rejects every proposal, until its input ends
+//	peer dial SERIALIZER HOST ADDRESS [tls]    proposes a channel to the peer with this address
 //
-// The first line of its output names it: where it listens, if it does, and its wire address. Further
-// lines tell what happens.
+// A line of its output names it: where it listens, if it does, and its wire address. With TLS the
+// next line gives its certificate, and one with its key for whom it talks to. Further lines tell what
+// happens.
 package main
 
 import (
@@ -42,10 +44,17 @@ type noLedger struct {
 	channel.Adjudicator
 }
 
+// dialer is go-perun's own, or ours without TLS.
+type dialer interface {
+	wirenet.Dialer
+	Register(peer map[wallet.BackendID]wire.Address, host string)
+}
+
 type node struct {
 	client *client.Client
 	bus    *wirenet.Bus
-	dialer *kit.Dialer
+	dialer dialer
+	tls    *kit.TLS
 	name   map[wallet.BackendID]wire.Address
 	wallet wallet.Address
 }
@@ -57,11 +66,20 @@ func main() {
 	}
 }
 
-func run(args []string) error {
+var errUsage = errors.New("usage: peer listen|dial native|protobuf ... [tls]")
+
+func run(args []string) (err error) {
 	if len(args) < 2 || kit.Serializers[args[1]] == nil {
-		return errors.New("usage: peer listen|dial native|protobuf ...")
+		return errUsage
 	}
-	n, err := newNode(kit.Serializers[args[1]])
+	var tls *kit.TLS
+	if args[len(args)-1] == "tls" {
+		args = args[:len(args)-1]
+		if tls, err = kit.NewTLS(); err != nil {
+			return err
+		}
+	}
+	n, err := newNode(kit.Serializers[args[1]], tls)
 	if err != nil {
 		return err
 	}
@@ -71,10 +89,10 @@ func run(args []string) error {
 	case args[0] == "dial" && len(args) == 4:
 		return n.dial(args[2], args[3])
 	}
-	return errors.New("usage: peer listen|dial native|protobuf ...")
+	return errUsage
 }
 
-func newNode(serializer wire.EnvelopeSerializer) (*node, error) {
+func newNode(serializer wire.EnvelopeSerializer, tls *kit.TLS) (*node, error) {
 	random := rand.New(rand.NewSource(time.Now().UnixNano()))
 	accounts := map[wallet.BackendID]wire.Account{
 		kit.Ethereum: wiresimple.NewRandomAccount(random),
@@ -83,7 +101,10 @@ func newNode(serializer wire.EnvelopeSerializer) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := kit.NewDialer()
+	var dialer dialer = kit.NewDialer()
+	if tls != nil {
+		dialer = wiresimple.NewTCPDialer(patience, tls.Config)
+	}
 	bus := wirenet.NewBus(accounts, dialer, serializer)
 	name := wire.AddressMapfromAccountMap(accounts)
 	watcher, err := local.NewWatcher(noLedger{})
@@ -93,21 +114,36 @@ func newNode(serializer wire.EnvelopeSerializer) (*node, error) {
 	wallets := map[wallet.BackendID]wallet.Wallet{kit.Ethereum: simple.NewWallet(key)}
 	c, err := client.New(name, bus, noLedger{}, noLedger{}, wallets, watcher)
 	address := ethwallet.AsWalletAddr(crypto.PubkeyToAddress(key.PublicKey))
-	return &node{c, bus, dialer, name, address}, err
+	return &node{c, bus, dialer, tls, name, address}, err
 }
 
 func (n *node) tell(host string) error {
 	address, err := n.name[kit.Ethereum].MarshalBinary()
 	fmt.Println("here", host, hex.EncodeToString(address))
+	if n.tls != nil {
+		fmt.Printf("tls %x %x %x\n", n.tls.Own, n.tls.Peer, n.tls.PeerKey)
+	}
 	return err
 }
 
 func (n *node) listen() error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+	const anywhere = "127.0.0.1:0"
+	var listener wirenet.Listener
+	var host net.Addr
+	if n.tls != nil {
+		l, err := wiresimple.NewTCPListener(anywhere, n.tls.Config)
+		if err != nil {
+			return err
+		}
+		listener, host = l, l.Addr()
+	} else {
+		l, err := net.Listen("tcp", anywhere)
+		if err != nil {
+			return err
+		}
+		listener, host = kit.Listener{Listener: l}, l.Addr()
 	}
-	go n.bus.Listen(kit.Listener{Listener: listener})
+	go n.bus.Listen(listener)
 	reject := func(proposal client.ChannelProposal, responder *client.ProposalResponder) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -119,10 +155,10 @@ func (n *node) listen() error {
 	}
 	update := func(*channel.State, client.ChannelUpdate, *client.UpdateResponder) {}
 	go n.client.Handle(client.ProposalHandlerFunc(reject), client.UpdateHandlerFunc(update))
-	if err := n.tell(listener.Addr().String()); err != nil {
+	if err := n.tell(host.String()); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin)
+	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
 }
 

@@ -13,6 +13,11 @@ pub(crate) fn told(field: &str) -> Vec<u8> {
     if field == "name" {
         return text.as_bytes().to_vec();
     }
+    unhex(text)
+}
+
+/// The bytes of a hexadecimal text.
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     let (pairs, _) = text.as_bytes().as_chunks::<2>();
     let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     pairs.iter().map(|pair| byte(pair.as_slice())).collect()

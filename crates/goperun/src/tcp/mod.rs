@@ -1,18 +1,26 @@
-//! A connection to a go-perun peer over TCP, without TLS: one handshake, then envelopes both ways.
+//! A connection to a go-perun peer over TCP: TLS if the peers want it, one handshake, then
+//! envelopes both ways.
 //!
 //! A thin driver around the machines of this crate. It blocks; whoever owns it brings threads, the
 //! clock, and a limit on how many connections there are. Its two halves may live in two threads.
 //! The invariant: an envelope that [`Incoming::receive`] gives was sent under the name that the
 //! handshake proved, and to ours.
 //!
-//! go-perun's own dialer speaks TLS. Where a peer insists on it, something in front of this must.
+//! go-perun's own dialer and listener (`wire/net/simple`) always speak TLS. It hides what is said,
+//! and proves no name: certificates have nothing to do with wire addresses.
+
+mod stream;
 
 use core::fmt;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
+
+use self::stream::Stream;
 use crate::{
     DecodeError, EncodeError, Envelope, Handshake, HandshakeError, Identities, Inbox, Message, Own,
     Serializer, Verifier,
@@ -28,6 +36,22 @@ const READ_BYTES: usize = 16 << 10;
 /// The owner's steady clock. It must move on by itself, since timeouts are measured with it.
 pub type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
 
+/// What is under the envelopes. All peers of a node have the same.
+#[derive(Clone, Debug)]
+pub enum Security {
+    /// Nothing: whoever sees the bytes can read them.
+    None,
+    /// TLS, as go-perun's `simple` connections. The owner decides which certificates count.
+    Tls {
+        /// For connections that we dial.
+        client: Arc<ClientConfig>,
+        /// The name that the certificates of those whom we dial are for.
+        server_name: ServerName<'static>,
+        /// For connections that we take.
+        server: Arc<ServerConfig>,
+    },
+}
+
 /// What all connections of one node share.
 pub struct Local {
     /// Our name and its proofs.
@@ -36,6 +60,8 @@ pub struct Local {
     pub verifier: Box<dyn Verifier + Send + Sync>,
     /// How envelopes are written. The peers must have been told the same.
     pub serializer: Serializer,
+    /// What is under them.
+    pub security: Security,
     /// The clock.
     pub clock: Clock,
 }
@@ -50,6 +76,8 @@ pub enum LinkError {
     Timeout,
     /// The stream ended inside an envelope or the handshake.
     Cut,
+    /// TLS failed: another certificate than expected, or bytes that were changed.
+    Insecure,
     /// The handshake failed.
     Handshake(HandshakeError),
     /// The peer sent what is no envelope.
@@ -69,6 +97,7 @@ impl fmt::Display for LinkError {
             Self::Socket(kind) => return write!(f, "The connection failed ({kind}). {AGAIN}"),
             Self::Timeout => "The peer took too long",
             Self::Cut => "The connection ended in the middle of a message",
+            Self::Insecure => "TLS failed; check the certificates of both ends",
             Self::Forged => "The peer spoke under another name than it had proven",
         };
         write!(f, "{words}. {AGAIN}")
@@ -115,46 +144,44 @@ impl Local {
         peer: &Identities,
     ) -> Result<Link, LinkError> {
         let deadline = self.deadline(HANDSHAKE_MAX);
-        let stream = TcpStream::connect_timeout(&address, HANDSHAKE_MAX)?;
         let (handshake, first) = Handshake::dial(&self.own, &*self.verifier, peer.clone())
             .map_err(LinkError::Handshake)?;
+        let socket = TcpStream::connect_timeout(&address, HANDSHAKE_MAX)?;
+        let stream = Stream::dialled(socket, &self.security, &|| self.left(deadline))?;
         self.greet(stream, deadline, handshake, Some(first))
     }
 
     /// Does the handshake on a connection that a listener took.
-    pub fn accept(self: &Arc<Self>, stream: TcpStream) -> Result<Link, LinkError> {
+    pub fn accept(self: &Arc<Self>, socket: TcpStream) -> Result<Link, LinkError> {
         let deadline = self.deadline(HANDSHAKE_MAX);
         let handshake = Handshake::accept(&self.own, &*self.verifier);
+        let stream = Stream::accepted(socket, &self.security, &|| self.left(deadline))?;
         self.greet(stream, deadline, handshake, None)
     }
 
     fn greet(
         self: &Arc<Self>,
-        stream: TcpStream,
+        stream: Stream,
         deadline: Duration,
         mut handshake: Handshake<'_>,
         mut send: Option<Envelope>,
     ) -> Result<Link, LinkError> {
-        stream.set_nodelay(true)?;
         let mut inbox = Inbox::new(self.serializer);
+        let mut done = None;
         loop {
             if let Some(envelope) = send {
                 let bytes = self.serializer.encode(&envelope).map_err(LinkError::Encode)?;
-                self.write(&stream, &bytes, deadline)?;
+                stream.write(&bytes, &|| self.left(deadline))?;
             }
-            let envelope = self.read(&stream, &mut inbox, Some(deadline))?.ok_or(LinkError::Cut)?;
-            let step = handshake.handle(envelope).map_err(LinkError::Handshake)?;
-            send = step.send;
-            let Some(peer) = step.done else { continue };
-            if let Some(envelope) = send {
-                let bytes = self.serializer.encode(&envelope).map_err(LinkError::Encode)?;
-                self.write(&stream, &bytes, deadline)?;
+            if let Some(peer) = done {
+                let (local, to) = (self.clone(), Clone::clone(&peer));
+                let outgoing = Outgoing { local, stream: stream.clone(), peer: to };
+                let incoming = Incoming { local: self.clone(), stream, inbox, peer };
+                return Ok(Link { outgoing, incoming });
             }
-            let second = stream.try_clone()?;
-            let (local, to) = (self.clone(), peer.clone());
-            let outgoing = Outgoing { local, stream: second, peer: to };
-            let incoming = Incoming { local: self.clone(), stream, inbox, peer };
-            return Ok(Link { outgoing, incoming });
+            let envelope = read(&stream, &mut inbox, &|| self.left(deadline))?;
+            let step = handshake.handle(envelope.ok_or(LinkError::Cut)?);
+            (send, done) = step.map(|step| (step.send, step.done)).map_err(LinkError::Handshake)?;
         }
     }
 
@@ -162,49 +189,27 @@ impl Local {
         (self.clock)().saturating_add(patience)
     }
 
-    fn left(&self, deadline: Duration) -> Result<Duration, LinkError> {
+    fn left(&self, deadline: Duration) -> Result<Option<Duration>, LinkError> {
         let left = deadline.saturating_sub((self.clock)());
-        if left.is_zero() { Err(LinkError::Timeout) } else { Ok(left) }
+        if left.is_zero() { Err(LinkError::Timeout) } else { Ok(Some(left)) }
     }
+}
 
-    fn write(
-        &self,
-        mut stream: &TcpStream,
-        mut bytes: &[u8],
-        deadline: Duration,
-    ) -> Result<(), LinkError> {
-        while !bytes.is_empty() {
-            stream.set_write_timeout(Some(self.left(deadline)?))?;
-            let count = stream.write(bytes)?;
-            if count == 0 {
-                return Err(LinkError::Cut);
-            }
-            bytes = bytes.get(count..).unwrap_or_default();
+/// The next envelope; `None` where the stream ends between two.
+fn read(
+    stream: &Stream,
+    inbox: &mut Inbox,
+    left: stream::Left<'_>,
+) -> Result<Option<Envelope>, LinkError> {
+    let mut buffer = [0; READ_BYTES];
+    loop {
+        if let Some(envelope) = inbox.poll().map_err(LinkError::Decode)? {
+            return Ok(Some(envelope));
         }
-        Ok(())
-    }
-
-    /// The next envelope; `None` where the stream ends between two.
-    fn read(
-        &self,
-        mut stream: &TcpStream,
-        inbox: &mut Inbox,
-        deadline: Option<Duration>,
-    ) -> Result<Option<Envelope>, LinkError> {
-        let mut buffer = [0; READ_BYTES];
-        loop {
-            if let Some(envelope) = inbox.poll().map_err(LinkError::Decode)? {
-                return Ok(Some(envelope));
-            }
-            let patience = deadline.map(|deadline| self.left(deadline)).transpose()?;
-            stream.set_read_timeout(patience)?;
-            match stream.read(&mut buffer) {
-                Ok(0) if inbox.is_empty() => return Ok(None),
-                Ok(0) => return Err(LinkError::Cut),
-                Ok(count) => inbox.put(buffer.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
+        match stream.read(&mut buffer, left)? {
+            0 if inbox.is_empty() => return Ok(None),
+            0 => return Err(LinkError::Cut),
+            count => inbox.put(buffer.get(..count).unwrap_or_default()),
         }
     }
 }
@@ -219,7 +224,7 @@ impl fmt::Debug for Local {
 #[derive(Debug)]
 pub struct Outgoing {
     local: Arc<Local>,
-    stream: TcpStream,
+    stream: Stream,
     peer: Identities,
 }
 
@@ -233,7 +238,8 @@ impl Outgoing {
         let (sender, recipient) = (self.local.own.name().clone(), self.peer.clone());
         let envelope = Envelope { sender, recipient, message };
         let bytes = self.local.serializer.encode(&envelope).map_err(LinkError::Encode)?;
-        let sent = self.local.write(&self.stream, &bytes, self.local.deadline(WRITE_MAX));
+        let deadline = self.local.deadline(WRITE_MAX);
+        let sent = self.stream.write(&bytes, &|| self.local.left(deadline));
         if sent.is_err() {
             self.close();
         }
@@ -242,7 +248,7 @@ impl Outgoing {
 
     /// Closes the connection, both ways.
     pub fn close(&self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
+        self.stream.close();
     }
 }
 
@@ -250,7 +256,7 @@ impl Outgoing {
 #[derive(Debug)]
 pub struct Incoming {
     local: Arc<Local>,
-    stream: TcpStream,
+    stream: Stream,
     inbox: Inbox,
     peer: Identities,
 }
@@ -259,7 +265,7 @@ impl Incoming {
     /// Waits for the next message, as long as it takes; `None` when the peer closed between two.
     /// An error closes the connection.
     pub fn receive(&mut self) -> Result<Option<Message>, LinkError> {
-        let received = self.local.read(&self.stream, &mut self.inbox, None).and_then(|envelope| {
+        let received = read(&self.stream, &mut self.inbox, &|| Ok(None)).and_then(|envelope| {
             let Some(Envelope { sender, recipient, message }) = envelope else { return Ok(None) };
             if sender == self.peer && recipient == *self.local.own.name() {
                 Ok(Some(message))
@@ -268,7 +274,7 @@ impl Incoming {
             }
         });
         if received.is_err() {
-            let _ = self.stream.shutdown(Shutdown::Both);
+            self.stream.close();
         }
         received
     }

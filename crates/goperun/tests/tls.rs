@@ -55,26 +55,43 @@ fn two_ends_that_know_each_other_speak() {
     assert_eq!(alice.incoming.receive().unwrap(), None);
 }
 
-/// More than sockets and records hold, both ways at once: neither waits for the other.
+/// A proposal of nearly 50,000 bytes.
+fn long_message() -> Message {
+    use perun_channel::{Address, Allocation, Amount, Asset, BackendId};
+    let entry = |kind| (BackendId::new(kind), vec![7; 1_024]);
+    let peer = perun_goperun::Identities::new((0..3).map(entry).collect()).unwrap();
+    let balances = vec![vec![Amount::ZERO; 16]];
+    let asset = Asset::ethereum(1, Address::ZERO);
+    let base = perun_goperun::Proposal {
+        id: [1; 32],
+        challenge_secs: 1,
+        nonce_share: [2; 32],
+        app: Address::ZERO,
+        data: vec![],
+        outcome: Allocation::new(vec![asset], balances.clone(), vec![]).unwrap(),
+        funding: balances,
+        aux: [0; 256],
+    };
+    let participant = perun_goperun::Party::ethereum(Address::ZERO).unwrap();
+    let peers = vec![peer; 16];
+    Message::LedgerProposal(perun_goperun::LedgerProposal { base, participant, peers })
+}
+
+/// More than sockets and records hold, both ways at once: neither end waits for the other.
 #[test]
 fn both_directions_run_at_once() {
+    const COUNT: usize = 1_000;
     let (alice, bob) = meet(security(1, 0), security(0, 1));
-    let message = |number: usize| {
-        let reason = format!("{number:04000}");
-        Message::UpdateReject {
-            channel: perun_channel::ChannelId::new([7; 32]),
-            version: perun_channel::Version::new(1),
-            reason,
-        }
-    };
     let ends = [alice.unwrap(), bob.unwrap()].map(|Link { mut outgoing, mut incoming, .. }| {
         let sender = thread::spawn(move || {
-            (0..2_000).for_each(|number| outgoing.send(message(number)).unwrap());
+            let message = long_message();
+            (0..COUNT).for_each(|_| outgoing.send(message.clone()).unwrap());
             outgoing
         });
         let receiver = thread::spawn(move || {
-            for number in 0..2_000 {
-                assert_eq!(incoming.receive().unwrap(), Some(message(number)));
+            let message = long_message();
+            for _ in 0..COUNT {
+                assert!(incoming.receive().unwrap().as_ref() == Some(&message));
             }
         });
         (sender, receiver)

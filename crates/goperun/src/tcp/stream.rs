@@ -111,8 +111,8 @@ impl Stream {
             if !self.fill(tls, left)? {
                 return Ok(0);
             }
-            // What TLS has to say itself. A writer that is at it takes it along with its next bytes;
-            // if a reader waited for that, both ends might wait for each other.
+            // What TLS has to say itself. A writer that is at it takes it along later; if a reader
+            // waited for that, both ends might wait for each other.
             if let Ok(order) = tls.leaving.try_lock() {
                 self.flush_in_order(tls, left, &order)?;
             }

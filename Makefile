@@ -1,7 +1,7 @@
 # The two commands to know: `make demo` shows the software at work, `make test` checks everything.
 # Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
 
-.PHONY: demo test fmt tidy lint docs unit evm-tools evm anvil xudt toolchain scripts node lint-onchain \
+.PHONY: demo test fmt tidy lint docs unit interop evm-tools evm anvil xudt toolchain scripts node lint-onchain \
         costs real-node demo-embedded demo-real models seeds mutants bench again setup
 
 CARGO  := cargo
@@ -44,12 +44,20 @@ lint:
 	set -e; for crate in $(ANVIL_CRATES); do \
 	    $(CARGO) clippy $(LOCKED) --package $$crate --all-targets --features anvil-tests -- -D warnings; \
 	done
+	$(CARGO) clippy $(LOCKED) --package perun-goperun --all-targets --features goperun-tests -- -D warnings
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps
 
 unit:
 	$(CARGO) test $(LOCKED) --workspace
+
+# Real go-perun: whether it still writes the committed messages, reads ours, and talks to our
+# connections. Needs Go 1.26, which fetches go-perun.
+interop:
+	cd interop/go-perun && test -z "$$(gofmt -l .)" && go vet ./...
+	cd interop/go-perun && go run ./vectors -verify && go run ./vectors -check
+	$(CARGO) test $(LOCKED) --package perun-goperun --features goperun-tests
 
 # Forge, the Solidity compiler and Anvil, from npm.
 evm-tools:

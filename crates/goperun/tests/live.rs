@@ -1,0 +1,222 @@
+//! Real go-perun nodes: their client, bus and handshake, in another process. Needs Go.
+#![cfg(feature = "goperun-tests")]
+
+#[path = "random/key.rs"]
+mod key;
+#[path = "random/tls.rs"]
+mod tls;
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use key::{own, unhex};
+use perun_channel::{Address, Allocation, Amount, Asset, BackendId};
+use perun_goperun::simple::SimpleVerifier;
+use perun_goperun::tcp::{LinkError, Local, Security};
+use perun_goperun::{
+    HandshakeError, Identities, LedgerProposal, Message, Party, Proposal, Serializer, Verifier,
+};
+
+const BOTH: [Serializer; 2] = [Serializer::Native, Serializer::Protobuf];
+
+fn argument(serializer: Serializer) -> &'static str {
+    match serializer {
+        Serializer::Native => "native",
+        Serializer::Protobuf => "protobuf",
+    }
+}
+
+fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../interop/go-perun");
+        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("go-perun-peer");
+        let mut go = Command::new("go");
+        let build = go.args(["build", "-o"]).arg(&program).arg("./peer").current_dir(folder);
+        let status = build.status().expect("Go is installed");
+        assert!(status.success(), "the go-perun peer does not build");
+        program
+    })
+}
+
+/// A go-perun node in a process; it is ended with this value.
+struct GoPeer {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    host: String,
+    name: Identities,
+    /// Plain unless it was started with TLS.
+    security: Security,
+}
+
+impl GoPeer {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(program())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let line = line_with(&mut output, "here ");
+        let (host, address) = line.split_once(' ').unwrap();
+        let name = Identities::new(vec![(BackendId::ETHEREUM, unhex(address))]).unwrap();
+        let security = if arguments.last() == Some(&"tls") {
+            // Its certificate, then one for us with its key.
+            let line = line_with(&mut output, "tls ");
+            let parts: Vec<_> = line.split(' ').map(unhex).collect();
+            tls::security(&parts[0], &parts[1], &parts[2])
+        } else {
+            Security::None
+        };
+        Self { child, output, host: host.to_owned(), name, security }
+    }
+
+    fn line_with(&mut self, start: &str) -> String {
+        line_with(&mut self.output, start)
+    }
+}
+
+impl Drop for GoPeer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The rest of the next line that begins like this.
+fn line_with(output: &mut impl BufRead, start: &str) -> String {
+    loop {
+        let mut line = String::new();
+        assert_ne!(output.read_line(&mut line).unwrap(), 0, "no line with {start}");
+        assert!(!line.starts_with("error"), "{line}");
+        if let Some(rest) = line.trim_end().strip_prefix(start) {
+            return rest.to_owned();
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[allow(clippy::disallowed_methods, reason = "real sockets need a real clock")]
+fn local(
+    serializer: Serializer,
+    verifier: impl Verifier + Send + Sync + 'static,
+    security: Security,
+) -> Arc<Local> {
+    let start = Instant::now();
+    let clock = Box::new(move || start.elapsed());
+    let verifier = Box::new(verifier);
+    Arc::new(Local { own: own("rust"), verifier, serializer, security, clock })
+}
+
+fn proposal(us: &Identities, them: &Identities) -> Message {
+    let balances = vec![vec![Amount::new(100), Amount::new(200)]];
+    let asset = Asset::ethereum(1337, Address::new([0x77; 20]));
+    let base = Proposal {
+        id: [0x33; 32],
+        challenge_secs: 60,
+        nonce_share: [0x44; 32],
+        app: Address::ZERO,
+        data: vec![],
+        outcome: Allocation::new(vec![asset], balances.clone(), vec![]).unwrap(),
+        funding: balances,
+        aux: [0; 256],
+    };
+    let participant = Party::ethereum(Address::new([0x11; 20])).unwrap();
+    Message::LedgerProposal(LedgerProposal {
+        base,
+        participant,
+        peers: vec![us.clone(), them.clone()],
+    })
+}
+
+/// We dial; the node's own client rejects our proposal.
+fn rejected_by_go_perun(serializer: Serializer, security: &[&str]) {
+    let arguments = [&["listen", argument(serializer)], security].concat();
+    let mut peer = GoPeer::start(&arguments);
+    let us = local(serializer, SimpleVerifier, peer.security.clone());
+    let mut link = us.dial(peer.host.parse().unwrap(), &peer.name).unwrap();
+    assert_eq!(link.peer(), &peer.name);
+    // Nobody answers a ping; the connection lives on.
+    link.outgoing.send(Message::Ping { created_ns: 1 }).unwrap();
+    link.outgoing.send(proposal(us.own.name(), &peer.name)).unwrap();
+    let said = peer.line_with("proposal ");
+    assert_eq!(said, format!("{} [[100 200]]", hex(&[0x33; 32])));
+    let answer = link.incoming.receive().unwrap();
+    let reason = "not today".to_owned();
+    assert_eq!(answer, Some(Message::ProposalReject { proposal: [0x33; 32], reason }));
+}
+
+/// The node dials; its client is told that we reject.
+fn rejecting_go_perun(serializer: Serializer, security: &[&str]) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let address = hex(&own("rust").name().entries()[0].1);
+    let arguments = [&["dial", argument(serializer), &host, &address], security].concat();
+    let mut peer = GoPeer::start(&arguments);
+    let us = local(serializer, SimpleVerifier, peer.security.clone());
+    let mut link = us.accept(listener.accept().unwrap().0).unwrap();
+    assert_eq!(link.peer(), &peer.name);
+    let Some(Message::LedgerProposal(proposal)) = link.incoming.receive().unwrap() else {
+        panic!("no proposal")
+    };
+    assert_eq!(proposal.base.fault(proposal.peers.len()), None);
+    assert_eq!(proposal.base.challenge_secs, 60);
+    assert_eq!(proposal.peers, [peer.name.clone(), us.own.name().clone()]);
+    let amounts = [Amount::new(100), Amount::new(200)];
+    assert_eq!(proposal.base.outcome.balances(), [amounts]);
+    let reason = "we are only a test".to_owned();
+    link.outgoing.send(Message::ProposalReject { proposal: proposal.base.id, reason }).unwrap();
+    assert_eq!(peer.line_with("rejected "), "channel proposal: we are only a test");
+}
+
+#[test]
+fn go_perun_takes_our_handshake_and_rejects_our_proposal() {
+    BOTH.into_iter().for_each(|serializer| rejected_by_go_perun(serializer, &[]));
+}
+
+#[test]
+fn we_take_go_peruns_handshake_and_reject_its_proposal() {
+    BOTH.into_iter().for_each(|serializer| rejecting_go_perun(serializer, &[]));
+}
+
+/// With go-perun's own dialer and listener, which know nothing else.
+#[test]
+fn both_work_under_tls() {
+    for serializer in BOTH {
+        rejected_by_go_perun(serializer, &["tls"]);
+        rejecting_go_perun(serializer, &["tls"]);
+    }
+}
+
+#[test]
+fn a_go_perun_node_under_another_name_is_found_out() {
+    let peer = GoPeer::start(&["listen", "native"]);
+    let us = local(Serializer::Native, SimpleVerifier, Security::None);
+    let other = own("somebody else").name().clone();
+    let refused = us.dial(peer.host.parse().unwrap(), &other).unwrap_err();
+    assert!(matches!(refused, LinkError::Cut | LinkError::Socket(_)), "{refused:?}");
+}
+
+/// A verifier that believes nobody shows that the right answer is what lets the peer in.
+#[test]
+fn a_go_perun_node_that_is_not_believed_does_not_get_in() {
+    struct Nobody;
+    impl Verifier for Nobody {
+        fn proves(&self, _: &[u8], _: &[u8], _: &[u8]) -> bool {
+            false
+        }
+    }
+    let peer = GoPeer::start(&["listen", "native"]);
+    let us = local(Serializer::Native, Nobody, Security::None);
+    let refused = us.dial(peer.host.parse().unwrap(), &peer.name).unwrap_err();
+    assert!(matches!(refused, LinkError::Handshake(HandshakeError::NotProven)), "{refused:?}");
+}

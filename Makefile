@@ -67,7 +67,6 @@ evm-tools:
 evm: evm-tools
 	onchain/evm/run.sh fmt --check
 	onchain/evm/run.sh test
-	onchain/evm/run.sh gas
 	onchain/evm/run.sh artifacts --check
 
 # The chain in the process answers as Anvil does, and the backend works on both.
@@ -112,7 +111,7 @@ mutants:
 bench:
 	$(CARGO) bench $(LOCKED) --package perun-channel --bench full_update
 
-costs:
+costs: evm-tools
 	$(XTASK) costs --check
 
 node:

@@ -33,8 +33,7 @@ case "$command" in
     test) forge test "$@" ;;
     # Every operation as a transaction of its own, with the code that is deployed.
     gas)
-        PERUN_GAS_LIMITS=true FOUNDRY_PROFILE=release \
-            forge test --isolate --match-contract GasTest -vv "$@"
+        FOUNDRY_PROFILE=release forge test --isolate --match-contract GasTest -vv "$@"
         ;;
     # Properties for all values, and a check that the tests notice what is taken away.
     prove) tools/prove.sh "$@" ;;

@@ -1,9 +1,11 @@
-//! Chores that run the measuring programs of the simulator crate and keep their result.
+//! Chores that run the measuring programs and keep their result: the simulator crate's for CKB, the
+//! contracts' own for Ethereum.
 //!
-//! The numbers are cycles and bytes, which repeat exactly on every machine. So the committed table
-//! is compared for equality: any change of a cost is seen in a review.
+//! The numbers are cycles, bytes and gas, which repeat exactly on every machine. So the committed
+//! table is compared for equality: any change of a cost is seen in a review.
 
 mod aims;
+mod gas;
 
 use std::path::Path;
 use std::process::Command;
@@ -55,10 +57,15 @@ pub(crate) fn models(root: &Path, arguments: &[&str]) -> Result<(), String> {
 
 fn measure(root: &Path) -> Result<String, String> {
     let rows = shell::output(&mut program(root, "costs"))?;
-    if rows.trim().is_empty() {
-        return Err("the measuring program printed no rows".to_owned());
+    let (ckb, end) = rows
+        .trim_end()
+        .rsplit_once("\n]")
+        .ok_or("the measuring program printed no table of rows")?;
+    if !end.is_empty() {
+        return Err(format!("the measuring program printed more than a table: {end}"));
     }
-    Ok(format!("{}\n", rows.trim_end()))
+    let printed = shell::output(shell::command(root.join("onchain/evm/run.sh"), root).arg("gas"))?;
+    Ok(format!("{ckb},\n{}\n]\n", gas::rows(&printed)?.join(",\n")))
 }
 
 /// The simulator's programs are examples: `cargo run` at the root must mean the program of users.

@@ -37,6 +37,12 @@ const AIMS: &[Aim] = &[
     ),
     aim("batch, 2 parties, CKB: close final", "channels", Side::AtLeast, 25),
     aim("batch, 2 parties, CKB: close by consent", "channels", Side::AtLeast, 40),
+    aim("life cycle, coin: open, close, paid out", "gas", Side::AtMost, 190_000),
+    aim("closeAndPay, coin", "gas", Side::AtMost, 99_000),
+    aim("closeBatch of 10, coin: each", "gas", Side::AtMost, 74_000),
+    aim("register", "gas", Side::AtMost, 80_000),
+    aim("refute", "gas", Side::AtMost, 60_000),
+    aim("life cycle, token: open, close, paid out", "gas", Side::AtMost, 260_000),
 ];
 
 /// The page with the aims as this table meets them.

@@ -102,7 +102,7 @@ fn the_oracle_sees_what_the_verdict_sees() {
     // only.
     const MONEY: [Code; 5] =
         [Code::Underpaid, Code::Since, Code::ChannelCapacity, Code::VaultInputs, Code::Unexpired];
-    on_many_seeds("oracle", DAMAGED..DAMAGED + RUNS / 2, |draw| {
+    on_many_seeds("oracle", DAMAGED..DAMAGED + RUNS / 6, |draw| {
         let mut story = healthy(draw);
         damage(&mut story, draw);
         let sketch = story.seal();

@@ -61,7 +61,7 @@ abstract contract Disputes is HubBase {
         }
         if (!known) {
             _store(key, record, channel, state);
-            emit IPerunHub.StateRegistered(state.id, state.encoded(), Calldata.joined(sigs));
+            _show(state, sigs);
         }
         return next;
     }
@@ -289,8 +289,14 @@ abstract contract Disputes is HubBase {
         record = record.next(last.hash, last.version, block.timestamp, Records.CONCLUDED);
         _write(last.id, last.id, record);
         if (_isForeign(last)) {
-            emit IPerunHub.StateRegistered(last.id, last.encoded(), Calldata.joined(sigs));
+            _show(last, sigs);
         }
+    }
+
+    /// `StateRegistered`, for watchers.
+    function _show(StateView memory state, bytes[] calldata sigs) private {
+        bytes32 topic = IPerunHub.StateRegistered.selector;
+        Calldata.logSigned(topic, state.id, state.start, state.size, sigs);
     }
 
     function _isForeign(StateView memory state) private view returns (bool) {

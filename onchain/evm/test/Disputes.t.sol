@@ -65,6 +65,30 @@ contract DisputesTest is PerunTest {
         }
     }
 
+    /// The child's log is longer, and was written where the parent's is: nothing of it is left.
+    function testALogHoldsNothingOfTheOneBefore() public {
+        Params memory below = newParams(2);
+        below.ledgerChannel = false;
+        below.app = address(new TestApp());
+        State memory child = newState(below, 1, coin, list(~uint256(0) >> 129, 2));
+        child.appData = new bytes(1000);
+        for (uint256 i = 0; i < 1000; ++i) {
+            child.appData[i] = 0xff;
+        }
+        Params memory p = newParams(2);
+        State memory s = newState(p, 1, coin, list(3, 4));
+        lock(s, child, new uint16[](2));
+        s.outcome.locked[0].indexMap[1] = 1;
+        SignedState[] memory subs = new SignedState[](1);
+        subs[0] = signed(below, child);
+        SignedState memory root = signed(p, s);
+        vm.recordLogs();
+        hub.register(root, subs);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        bytes memory sigs = bytes.concat(root.sigs[0], root.sigs[1]);
+        vm.assertEq(logs[3].data, abi.encode(abi.encode(s), sigs));
+    }
+
     function testARegistrationNeedsItsChannelAndAllSignatures() public {
         Params memory p = newParams(2);
         State memory s = newState(p, 7, coin, list(1, 2));

@@ -49,6 +49,7 @@ I9 another hash@HubDesk.sol@invariant_I9_@return keccak256(abi.encode(state));@r
 I10 high s@lib/Sig.sol@invariant_I10_@iszero(gt(s, HALF))@1
 I10 longer signatures@lib/Sig.sol@invariant_I10_@if (sig.length != 65) return address(0);@if (sig.length < 65) return address(0);
 I11 too little is distributed@lib/Settlement.sol@invariant_I11_@outcome[first + i] = deposits[i];@outcome[first + i] = i == 0 ? held : 0;
+L the padding of a log@lib/Calldata.sol@testALogHoldsNothingOfTheOneBefore@mstore(next, 0)@
 W1 twice the same@lib/Encoding.sol@testW1OneAddressIsOneParticipant@revert IHubErrors.DuplicateParticipant();@
 W2 its own clock@Disputes.sol@testW2AChildEndsByItsOwnClock@if (!record.isOver(sub.isFinal ? 0 : _forced[key])) revert IHubErrors.WindowOpen();@
 W2 its participants@Disputes.sol@testW2AParentHasItsChildsParticipants@if (child.isVirtual) return;@return;

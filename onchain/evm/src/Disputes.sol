@@ -32,26 +32,28 @@ abstract contract Disputes is HubBase {
     function _register(SignedState calldata root, SignedState[] calldata subs, bool isLedger)
         internal
     {
-        (uint256 next, ChannelView memory channel,) = _registerNode(root, subs, 0, 1);
+        ChannelView memory channel = root.params.read();
+        StateView memory state = root.state.read();
+        uint256 next = _registerNode(channel, state, root.sigs, subs, 0, 1);
         if (isLedger && !channel.isLedger) revert IHubErrors.NotLedger();
         if (!isLedger && channel.isLedger) revert IHubErrors.ChildIsLedger();
         if (next != subs.length) revert IHubErrors.TooManyChildren();
     }
 
     function _registerNode(
-        SignedState calldata node,
+        ChannelView memory channel,
+        StateView memory state,
+        bytes[] calldata sigs,
         SignedState[] calldata subs,
         uint256 next,
         uint256 depth
-    ) private returns (uint256, ChannelView memory channel, StateView memory state) {
+    ) private returns (uint256) {
         if (depth > MAX_DEPTH) revert IHubErrors.TreeDepth();
-        channel = node.params.read();
-        state = node.state.read();
         _checkState(channel, state);
         bytes32 key = channel.isLedger ? state.id : state.childKey();
         Record record = _records[key];
         bool known = record.isOf(state.hash) && record.exists();
-        if (!known) _checkAll(channel, Sig.eip191(state.hash), node.sigs);
+        if (!known) _checkAll(channel, Sig.eip191(state.hash), sigs);
         if (state.lockedCount != 0 && !(known && _skipsChildren(state, subs, next))) {
             next = _registerChildren(channel, state, subs, next, depth);
             // Participants can sign a channel into itself: then the record is another one now.
@@ -59,9 +61,9 @@ abstract contract Disputes is HubBase {
         }
         if (!known) {
             _store(key, record, channel, state);
-            emit IPerunHub.StateRegistered(state.id, state.encoded(), Calldata.joined(node.sigs));
+            _show(state, sigs);
         }
-        return (next, channel, state);
+        return next;
     }
 
     /// What is below a registered state is registered too, and need not be given again.
@@ -82,9 +84,10 @@ abstract contract Disputes is HubBase {
     ) private returns (uint256) {
         for (uint256 entry = 0; entry < state.lockedCount; ++entry) {
             if (next == subs.length) revert IHubErrors.WrongChild();
-            ChannelView memory child;
-            StateView memory sub;
-            (next, child, sub) = _registerNode(subs[next], subs, next + 1, depth + 1);
+            SignedState calldata node = subs[next];
+            ChannelView memory child = node.params.read();
+            StateView memory sub = node.state.read();
+            next = _registerNode(child, sub, node.sigs, subs, next + 1, depth + 1);
             if (child.isLedger) revert IHubErrors.ChildIsLedger();
             _checkLocked(state, entry, sub);
             _checkParticipants(channel, state, entry, child);
@@ -146,12 +149,11 @@ abstract contract Disputes is HubBase {
     // Concluding.
 
     /// Concludes a registered root and everything below. Returns what comes out, without a swap.
-    function _concludeRoot(Params calldata params, State calldata state, State[] calldata subs)
-        internal
-        returns (ChannelView memory channel, StateView memory root, uint256[] memory rows)
-    {
-        channel = params.read();
-        root = state.read();
+    function _concludeRoot(
+        ChannelView memory channel,
+        StateView memory root,
+        State[] calldata subs
+    ) internal returns (uint256[] memory rows) {
         if (!channel.isLedger) revert IHubErrors.NotLedger();
         if (root.id != channel.id) revert IHubErrors.ChannelId();
         Record record = _registered(root.id, root);
@@ -274,19 +276,12 @@ abstract contract Disputes is HubBase {
 
     /// Concludes with a fully signed final state, at once and whatever is registered.
     function _concludeFinal(
-        Params calldata params,
-        State calldata state,
-        bytes[] calldata sigs,
-        bool skip
-    ) internal returns (bool, ChannelView memory channel, StateView memory last) {
-        channel = params.read();
-        Record record = _records[channel.id];
+        Record record,
+        ChannelView memory channel,
+        StateView memory last,
+        bytes[] calldata sigs
+    ) internal {
         channel.hasPayees = record.hasPayees();
-        if (record.phase() == Records.CONCLUDED) {
-            if (skip) return (false, channel, last);
-            revert IHubErrors.AlreadyConcluded();
-        }
-        last = state.read();
         if (!channel.isLedger) revert IHubErrors.NotLedger();
         if (!last.isFinal) revert IHubErrors.NotFinal();
         _checkState(channel, last);
@@ -294,9 +289,14 @@ abstract contract Disputes is HubBase {
         record = record.next(last.hash, last.version, block.timestamp, Records.CONCLUDED);
         _write(last.id, last.id, record);
         if (_isForeign(last)) {
-            emit IPerunHub.StateRegistered(last.id, last.encoded(), Calldata.joined(sigs));
+            _show(last, sigs);
         }
-        return (true, channel, last);
+    }
+
+    /// `StateRegistered`, for watchers.
+    function _show(StateView memory state, bytes[] calldata sigs) private {
+        bytes32 topic = IPerunHub.StateRegistered.selector;
+        Calldata.logSigned(topic, state.id, state.start, state.size, sigs);
     }
 
     function _isForeign(StateView memory state) private view returns (bool) {

@@ -39,10 +39,54 @@ contract DisputesTest is PerunTest {
         vm.assertEq(logs[0].topics[0], IAdjudicator.ChannelUpdate.selector);
         vm.assertEq(logs[1].topics[0], IPerunHub.StateRegistered.selector);
         vm.assertEq(logs[1].topics[1], idOf(p));
-        (bytes memory encoded, bytes memory sigs) = abi.decode(logs[1].data, (bytes, bytes));
-        vm.assertEq(encoded, abi.encode(s));
         bytes[] memory all = signAll(p, s);
-        vm.assertEq(sigs, bytes.concat(all[0], all[1]));
+        vm.assertEq(logs[1].data, abi.encode(abi.encode(s), bytes.concat(all[0], all[1])));
+    }
+
+    /// Byte for byte what `emit` would write, whatever memory held before and however it is padded.
+    function testALogIsTheEncodingOfItsEvent() public {
+        for (uint256 count = 2; count <= 16; ++count) {
+            Params memory p = newParams(count);
+            State memory s = newState(p, uint64(count), coin, new uint256[](count));
+            // An app's data: without one it would have to be a swap.
+            p.app = address(new TestApp());
+            s.channelID = idOf(p);
+            s.appData = new bytes(count * 3);
+            vm.recordLogs();
+            register(p, s);
+            Vm.Log[] memory logs = vm.getRecordedLogs();
+            bytes memory sigs;
+            bytes[] memory all = signAll(p, s);
+            for (uint256 i = 0; i < count; ++i) {
+                sigs = bytes.concat(sigs, all[i]);
+            }
+            vm.assertEq(logs[1].topics.length, 2);
+            vm.assertEq(logs[1].data, abi.encode(abi.encode(s), sigs));
+        }
+    }
+
+    /// The child's log is longer, and was written where the parent's is: nothing of it is left.
+    function testALogHoldsNothingOfTheOneBefore() public {
+        Params memory below = newParams(2);
+        below.ledgerChannel = false;
+        below.app = address(new TestApp());
+        State memory child = newState(below, 1, coin, list(~uint256(0) >> 129, 2));
+        child.appData = new bytes(1000);
+        for (uint256 i = 0; i < 1000; ++i) {
+            child.appData[i] = 0xff;
+        }
+        Params memory p = newParams(2);
+        State memory s = newState(p, 1, coin, list(3, 4));
+        lock(s, child, new uint16[](2));
+        s.outcome.locked[0].indexMap[1] = 1;
+        SignedState[] memory subs = new SignedState[](1);
+        subs[0] = signed(below, child);
+        SignedState memory root = signed(p, s);
+        vm.recordLogs();
+        hub.register(root, subs);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        bytes memory sigs = bytes.concat(root.sigs[0], root.sigs[1]);
+        vm.assertEq(logs[3].data, abi.encode(abi.encode(s), sigs));
     }
 
     function testARegistrationNeedsItsChannelAndAllSignatures() public {

@@ -40,7 +40,7 @@ I5 a child's outcome for another@Disputes.sol@invariant_I5_@uint256 to = state.m
 I6 an authorisation again@HubBase.sol@invariant_I6_@_used[digest] = true;@
 I6 a part by Perun's authorisation@PerunHub.sol@invariant_I6_@if (amount != auth.amount) revert IHubErrors.NotFullHolding();@amount = auth.amount < amount ? auth.amount : amount;
 I6 a payee again@Deposits.sol@invariant_I6_@revert IHubErrors.PayeeBound();@{}
-I7 a kept outcome is forgotten@Disputes.sol@invariant_I7_@if (_outcomes[key].length == 0) _outcomes[key] = _collectAll(sub, subs);@_collectAll(sub, subs);
+I7 a kept outcome is forgotten@Disputes.sol@invariant_I7_@if (_outcomes[key].length != 0) return;@
 I8 columns@HubBase.sol@invariant_I8_@if (state.columns != channel.count) revert IHubErrors.BalanceShape();@
 I8 a participant without a key@lib/Encoding.sol@invariant_I8_@if (signer == 0) revert IHubErrors.ZeroParticipant();@
 I8 any duration@lib/Encoding.sol@invariant_I8_@if (duration < MIN_CHALLENGE || duration > MAX_CHALLENGE) {@if (duration > MAX_CHALLENGE) {
@@ -49,6 +49,7 @@ I9 another hash@HubDesk.sol@invariant_I9_@return keccak256(abi.encode(state));@r
 I10 high s@lib/Sig.sol@invariant_I10_@iszero(gt(s, HALF))@1
 I10 longer signatures@lib/Sig.sol@invariant_I10_@if (sig.length != 65) return address(0);@if (sig.length < 65) return address(0);
 I11 too little is distributed@lib/Settlement.sol@invariant_I11_@outcome[first + i] = deposits[i];@outcome[first + i] = i == 0 ? held : 0;
+L the padding of a log@lib/Calldata.sol@testALogHoldsNothingOfTheOneBefore@mstore(next, 0)@
 W1 twice the same@lib/Encoding.sol@testW1OneAddressIsOneParticipant@revert IHubErrors.DuplicateParticipant();@
 W2 its own clock@Disputes.sol@testW2AChildEndsByItsOwnClock@if (!record.isOver(sub.isFinal ? 0 : _forced[key])) revert IHubErrors.WindowOpen();@
 W2 its participants@Disputes.sol@testW2AParentHasItsChildsParticipants@if (child.isVirtual) return;@return;

@@ -63,25 +63,37 @@ library Calldata {
         }
     }
 
-    /// @notice Signatures, each of 65 bytes, one after the other.
-    function joined(bytes[] calldata parts) internal pure returns (bytes memory out) {
-        uint256 count = parts.length;
-        uint256 next;
+    /// @notice Logs what is signed and by whom, as an event of `(bytes state, bytes sigs)` encodes
+    /// it: what `tuple` returns, and the signatures, of 65 bytes each, one after the other. Written
+    /// once, and never kept.
+    function logSigned(
+        bytes32 topic,
+        bytes32 id,
+        uint256 start,
+        uint256 size,
+        bytes[] calldata sigs
+    ) internal {
+        uint256 count = sigs.length;
         assembly ("memory-safe") {
-            out := mload(0x40)
-            let size := mul(count, 65)
-            mstore(out, size)
-            next := add(out, 0x20)
-            // 31 zero bytes after the last one, so that padding is clean
-            mstore(add(next, size), 0)
-            mstore(0x40, and(add(add(next, size), 0x1f), not(0x1f)))
-        }
-        for (uint256 i = 0; i < count; ++i) {
-            bytes calldata part = item(parts, i);
-            assembly ("memory-safe") {
-                calldatacopy(next, part.offset, 65)
+            let free := mload(0x40)
+            mstore(free, 0x40)
+            mstore(add(free, 0x20), add(size, 0x80))
+            mstore(add(free, 0x40), add(size, 0x20))
+            mstore(add(free, 0x60), 0x20)
+            calldatacopy(add(free, 0x80), start, size)
+            let next := add(add(free, 0x80), size)
+            mstore(next, mul(count, 65))
+            next := add(next, 0x20)
+            let list := sigs.offset
+            for { let end := add(list, shl(5, count)) } lt(list, end) { list := add(list, 0x20) }
+            {
+                let position := add(sigs.offset, calldataload(list))
+                calldatacopy(next, add(position, 0x20), 65)
                 next := add(next, 65)
             }
+            // Zero bytes after the last one, so that padding is clean; and whole words.
+            mstore(next, 0)
+            log2(free, and(add(sub(next, free), 0x1f), not(0x1f)), topic, id)
         }
     }
 }

@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {IHubErrors} from "../interfaces/IHubErrors.sol";
 import {Params, State} from "../interfaces/Types.sol";
 import {Calldata} from "./Calldata.sol";
+import {Words} from "./Words.sol";
 
 /// @notice Checked parameters, and where they stand in the call.
 struct ChannelView {
@@ -52,6 +53,7 @@ struct StateView {
 /// crate are checked on the way.
 library Encoding {
     using Calldata for uint256;
+    using Words for uint256[];
 
     uint256 internal constant MAX_PARTICIPANTS = 16;
     uint256 internal constant MAX_ASSETS = 16;
@@ -167,12 +169,13 @@ library Encoding {
     /// @notice All balances, row by row.
     function balances(StateView memory v) internal pure returns (uint256[] memory out) {
         unchecked {
-            out = new uint256[](v.assetCount * v.columns);
-            uint256 next;
-            for (uint256 row = 0; row < v.assetCount; ++row) {
-                for (uint256 column = 0; column < v.columns; ++column) {
-                    out[next++] = balance(v, row, column);
-                }
+            uint256 columns = v.columns;
+            uint256 size = v.assetCount * columns;
+            out = Words.make(size);
+            uint256 position = v.rows + 32;
+            for (uint256 next = 0; next < size; next += columns) {
+                out.copy(next, position, columns);
+                position += 32 + 32 * columns;
             }
         }
     }
@@ -328,7 +331,7 @@ library Encoding {
             uint256 columns = position.at();
             if (columns == 0 || columns > MAX_PARTICIPANTS) revert IHubErrors.BalanceShape();
             (v.rows, v.columns) = (position, columns);
-            uint256[] memory sums = new uint256[](count);
+            uint256[] memory sums = Words.make(count);
             uint256 odd;
             uint256 large;
             for (uint256 row = 0; row < count; ++row) {
@@ -344,7 +347,7 @@ library Encoding {
                 }
                 position += 32;
                 large |= total;
-                sums[row] = total;
+                sums.set(row, total);
             }
             _must(odd);
             if (large >> 128 != 0) revert IHubErrors.Amount();
@@ -415,10 +418,14 @@ library Encoding {
         v.totals[row] = total;
     }
 
-    function _foreign(uint256 position) private pure returns (uint256) {
-        uint256 size = position.at();
-        if (size > MAX_FOREIGN_BYTES) revert IHubErrors.ForeignBytes();
-        return _blob(position, size);
+    function _foreign(uint256 position) private pure returns (uint256 size) {
+        unchecked {
+            size = position.at();
+            if (size > MAX_FOREIGN_BYTES) revert IHubErrors.ForeignBytes();
+            // Whole words, as almost every identity is, need no padding.
+            if (size & 31 != 0) return _blob(position, size);
+            size += 32;
+        }
     }
 
     /// The words that bytes take with their length; what pads them is zero.

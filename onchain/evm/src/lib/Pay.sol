@@ -25,11 +25,15 @@ library Pay {
     /// @notice Whether the token says that it moved: with `true`, or, as some do, with nothing.
     function token(address asset, address to, uint256 amount) internal returns (bool ok) {
         _demand(TOKEN_GAS);
-        bytes memory data = abi.encodeCall(IERC20.transfer, (to, amount));
         uint256 limit = TOKEN_GAS;
+        bytes32 selector = IERC20.transfer.selector;
         assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, selector)
+            mstore(add(free, 0x04), shr(96, shl(96, to)))
+            mstore(add(free, 0x24), amount)
             mstore(0x00, 0)
-            ok := call(limit, asset, 0, add(data, 0x20), mload(data), 0x00, 0x20)
+            ok := call(limit, asset, 0, free, 0x44, 0x00, 0x20)
             switch returndatasize()
             case 0 { ok := and(ok, gt(extcodesize(asset), 0)) }
             default { ok := and(ok, and(eq(mload(0x00), 1), gt(returndatasize(), 0x1f))) }

@@ -19,7 +19,7 @@ DEMO_REAL_ARGS   ?= demo --real-node
 FRESH := target/onchain-fresh
 
 # The order is by price: what fails fast comes first, what needs the CKB node comes last.
-STEPS := fmt tidy lint docs unit evm-tools evm anvil xudt toolchain scripts lint-onchain demo-embedded models \
+STEPS := fmt tidy lint docs unit evm-tools evm prove anvil xudt toolchain scripts lint-onchain demo-embedded models \
          seeds mutants bench costs node real-node demo-real again
 
 demo: demo-embedded
@@ -68,6 +68,10 @@ evm: evm-tools
 	onchain/evm/run.sh fmt --check
 	onchain/evm/run.sh test
 	onchain/evm/run.sh artifacts --check
+
+# What the contracts' accounting, records and signatures promise, for all values. Needs Python 3 with venv.
+prove: evm-tools
+	onchain/evm/run.sh prove
 
 # The chain in the process answers as Anvil does, and the backend works on both.
 anvil: evm-tools

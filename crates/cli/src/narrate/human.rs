@@ -1,12 +1,15 @@
 //! The story for people: headings, indented lines, aligned balances, and a bar that grows on a
 //! terminal.
 
-use super::{Balance, Event, Narrator, Summary, Transaction};
+use super::{Balance, EthereumTransaction, Event, Narrator, Summary, Transaction};
 use crate::text::amount::{show_ckb, show_units};
 use crate::text::screen::{Look, Style, bar};
 use crate::text::table::{self, Align};
 use crate::text::{hex, time};
 use std::io::{self, Write};
+
+const WEI_PER_GWEI: u128 = 1_000_000_000;
+const GWEI_DECIMALS: u32 = 9;
 
 /// Writes text.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ impl<W: Write> Human<W> {
                 writeln!(self.out, "\n{}", self.look.paint(Style::Bold, &heading))?;
             }
             Event::Transaction(transaction) => self.transaction_line(transaction)?,
+            Event::EthereumTransaction(transaction) => self.ethereum_line(transaction)?,
             Event::Balances { title, rows } => self.balance_table(title, rows)?,
             Event::Note { text } => writeln!(self.out, "   {text}")?,
             Event::Failed { step, reason } => {
@@ -85,6 +89,14 @@ impl<W: Write> Human<W> {
         writeln!(self.out, "   {name}  {}", self.look.paint(Style::Dim, &costs))
     }
 
+    fn ethereum_line(&mut self, transaction: &EthereumTransaction<'_>) -> io::Result<()> {
+        let EthereumTransaction { name, hash, fee, gas } = transaction;
+        // People want no eighteen decimals of a fee; programs get every wei.
+        let fee = show_units(fee / WEI_PER_GWEI, GWEI_DECIMALS);
+        let costs = format!("{} · fee {fee} ETH · {gas} gas", hex::short(hash));
+        writeln!(self.out, "   {name}  {}", self.look.paint(Style::Dim, &costs))
+    }
+
     fn balance_table(&mut self, title: &str, rows: &[Balance]) -> io::Result<()> {
         writeln!(self.out, "   {title}:")?;
         let cells = rows.iter().map(|Balance { who, asset, units, decimals }| {
@@ -106,9 +118,15 @@ impl<W: Write> Human<W> {
         } else {
             time::duration(summary.elapsed_ms / 1_000)
         };
+        let cuts = match (summary.swap_cut_points, summary.swap_cut_points_survived) {
+            (0, _) => "0".to_owned(),
+            (total, whole) => format!("{total}, {whole} ended whole"),
+        };
         let rows = [
             ("channels opened", summary.channels_opened.to_string()),
             ("payments", summary.payments.to_string()),
+            ("swaps between two chains", summary.swaps.to_string()),
+            ("swaps whose partner fell silent", cuts),
             ("disputes won", summary.disputes_won.to_string()),
             ("channels closed by one transaction", summary.batch_closes_per_tx.to_string()),
             ("time", elapsed),

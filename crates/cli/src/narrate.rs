@@ -25,6 +25,8 @@ pub enum Event<'a> {
     Transaction(Transaction<'a>),
     /// A transaction was mined on Ethereum.
     EthereumTransaction(EthereumTransaction<'a>),
+    /// A swap's partner fell silent, and what that led to.
+    CutPoint(CutPoint<'a>),
     /// Who has what.
     Balances {
         /// Of what: a channel, a wallet.
@@ -86,6 +88,25 @@ pub struct Transaction<'a> {
     pub cycles: u64,
 }
 
+/// A swap in which Bob fell silent after one message, and what Alice ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CutPoint<'a> {
+    /// How the swap would have gone.
+    pub plot: &'a str,
+    /// The number of the last message that passed, from 1 on.
+    pub message: usize,
+    /// How many there are if nobody falls silent.
+    pub of: usize,
+    /// Who sent the last one.
+    pub from: &'a str,
+    /// What it was.
+    pub what: &'a str,
+    /// What Alice has in the end, fees aside.
+    pub ends_with: &'a str,
+    /// Whether that is at least her own money, or at least what the swap gives.
+    pub whole: bool,
+}
+
 /// What somebody has of one asset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Balance {
@@ -143,6 +164,11 @@ pub trait Narrator {
         self.tell(&Event::Transaction(*transaction));
     }
 
+    /// A swap's partner fell silent, and what that led to.
+    fn cut_point(&mut self, cut: &CutPoint<'_>) {
+        self.tell(&Event::CutPoint(*cut));
+    }
+
     /// Who has what.
     fn balances(&mut self, title: &str, rows: &[Balance]) {
         self.tell(&Event::Balances { title, rows });
@@ -167,4 +193,12 @@ pub trait Narrator {
     fn summary(&mut self, summary: &Summary) {
         self.tell(&Event::Summary(*summary));
     }
+}
+
+/// A narrator for what would be too much to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet;
+
+impl Narrator for Quiet {
+    fn tell(&mut self, _: &Event<'_>) {}
 }

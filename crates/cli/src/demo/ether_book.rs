@@ -13,7 +13,9 @@ pub(super) struct EtherBook {
     wallets: Vec<Address>,
     next: u64,
     /// What each wallet paid for gas, in wei.
-    fees: Vec<u128>,
+    pub(super) fees: Vec<u128>,
+    /// How many transactions there were.
+    entries: usize,
     /// What each wallet had at first: wei, and units of the token.
     started: Vec<[u128; 2]>,
 }
@@ -23,7 +25,7 @@ impl EtherBook {
         let next = chain.head()?.number.saturating_add(1);
         let started = wallets.iter().map(|wallet| chain.holdings(*wallet));
         let started = started.collect::<Result<_, _>>()?;
-        Ok(Self { fees: vec![0; wallets.len()], wallets, next, started })
+        Ok(Self { fees: vec![0; wallets.len()], entries: 0, wallets, next, started })
     }
 
     /// Reads new blocks, and tells the transactions in them.
@@ -63,9 +65,15 @@ impl EtherBook {
         let fee = U256::from(gas.to::<u64>()).saturating_mul(price);
         let fee = u128::try_from(fee).map_err(words)?;
         self.fees[place] += fee;
+        self.entries += 1;
         let (hash, gas) = (hash.0, gas.to());
         narrator.ethereum_transaction(&EthereumTransaction { name, hash, fee, gas });
         Ok(())
+    }
+
+    /// How many transactions our people had in blocks so far.
+    pub(super) const fn entries(&self) -> usize {
+        self.entries
     }
 
     /// What everybody gained beside the fees, by the position of the wallet: wei, and units of the

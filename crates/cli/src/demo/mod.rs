@@ -8,6 +8,7 @@ mod across;
 mod anvil;
 mod book;
 mod cheater;
+mod cuts;
 mod ether_book;
 mod ethereum;
 mod hub;
@@ -16,6 +17,8 @@ mod money;
 mod party;
 mod scenes;
 mod stage;
+mod trial;
+mod wire;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -41,7 +44,7 @@ type Failure = String;
 
 type Scene = fn(&Stage, &mut dyn Narrator, &mut Summary) -> Result<(), Failure>;
 
-const SCENES: [(&str, Scene); 8] = [
+const SCENES: [(&str, Scene); 9] = [
     ("Alice and Bob open, pay 1,000 times each way, and close", scenes::pay_and_close),
     ("The same with CKB and a token in one channel", scenes::pay_two_assets),
     ("Bob registers an old state, and Alice answers", scenes::cheat),
@@ -50,6 +53,7 @@ const SCENES: [(&str, Scene); 8] = [
     ("Alice tops a living channel up, and takes some out", scenes::resize),
     ("One channel on CKB and Ethereum: 1,000 payments and two swaps", across::pay_and_swap),
     ("Bob shows Ethereum an old state and CKB the newest, and Alice answers", across::cheat),
+    ("Bob falls silent in a swap, after each message that there is", cuts::silence),
 ];
 
 /// Shows the demo.

@@ -114,6 +114,16 @@ impl Stage {
         Ok(self.now_on_ckb()?.max(self.ethereum.head()?.timestamp))
     }
 
+    /// Gives each of these people cells of these capacities.
+    pub(super) fn give_all(&self, locks: &[Script], capacities: &[u64]) -> Result<(), Failure> {
+        let cells = locks.iter().flat_map(|lock| {
+            capacities.iter().map(|capacity| (output(lock, *capacity, None), Bytes::new()))
+        });
+        let outputs: Vec<_> = cells.collect();
+        issue(self.rpc.as_ref(), self.dev.as_ref(), &self.giver, &outputs, &[])?;
+        Ok(())
+    }
+
     /// Gives somebody cells of these capacities, and of the token.
     pub(super) fn give(
         &self,

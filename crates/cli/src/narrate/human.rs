@@ -1,7 +1,7 @@
 //! The story for people: headings, indented lines, aligned balances, and a bar that grows on a
 //! terminal.
 
-use super::{Balance, EthereumTransaction, Event, Narrator, Summary, Transaction};
+use super::{Balance, CutPoint, EthereumTransaction, Event, Narrator, Summary, Transaction};
 use crate::text::amount::{show_ckb, show_units};
 use crate::text::screen::{Look, Style, bar};
 use crate::text::table::{self, Align};
@@ -47,6 +47,7 @@ impl<W: Write> Human<W> {
             Event::Transaction(transaction) => self.transaction_line(transaction)?,
             Event::EthereumTransaction(transaction) => self.ethereum_line(transaction)?,
             Event::Balances { title, rows } => self.balance_table(title, rows)?,
+            Event::CutPoint(cut) => self.cut_line(cut)?,
             Event::Note { text } => writeln!(self.out, "   {text}")?,
             Event::Failed { step, reason } => {
                 let failed = self.look.paint(Style::Bad, "FAILED");
@@ -95,6 +96,17 @@ impl<W: Write> Human<W> {
         let fee = show_units(fee / WEI_PER_GWEI, GWEI_DECIMALS);
         let costs = format!("{} · fee {fee} ETH · {gas} gas", hex::short(hash));
         writeln!(self.out, "   {name}  {}", self.look.paint(Style::Dim, &costs))
+    }
+
+    fn cut_line(&mut self, cut: &CutPoint<'_>) -> io::Result<()> {
+        let CutPoint { plot, message, of, from, what, ends_with, whole } = cut;
+        if *message == 1 {
+            writeln!(self.out, "   {plot}:")?;
+        }
+        let style = if *whole { Style::Good } else { Style::Bad };
+        let ends_with = self.look.paint(style, ends_with);
+        let last = format!("{message} of {of}, {from}'s {what}");
+        writeln!(self.out, "     {last:<32} Alice has {ends_with}")
     }
 
     fn balance_table(&mut self, title: &str, rows: &[Balance]) -> io::Result<()> {

@@ -68,11 +68,17 @@ pub(super) fn cheat(
     act.pair.bob.node()?.command(act.opening, Command::Dispute).map_err(words)?;
     // He does not wait for the answers.
     act.pair.bob.node = None;
+    // The old state stands on Ethereum before anybody looks: what goes to CKB is seen on its way.
+    stage.ethereum.mine()?;
     let ethereum = stage.ethereum.coin().ledger();
     let ckb = stage.deployment.coin().ledger();
-    act.wait_registered(stage, narrator, "register", &[(ethereum, old_version)])?;
     let both = [(ckb, newest_version), (ethereum, newest_version)];
     act.wait_registered(stage, narrator, "register, refute", &both)?;
+    act.pair.alice.expect("the old state on Ethereum", |event| {
+        let old = |ledger: LedgerId, version| ledger == ethereum && version == old_version;
+        matches!(event, Event::Registered { ledger, version, .. } if old(*ledger, *version))
+            .then_some(())
+    })?;
     narrator.note(&format!("Alice's node answered with version {newest_version} on Ethereum"));
     narrator.note("the challenge passes on both chains");
     stage.advance_both(CHALLENGE_SECS + 60)?;

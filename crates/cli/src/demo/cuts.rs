@@ -37,7 +37,7 @@ const ANSWERS: usize = 3;
 /// Blocks until everything is done that can be done without time passing.
 const BLOCKS_MAX: usize = 60;
 /// In so many blocks nothing happened: nothing will without time. A transaction of CKB takes three.
-const BLOCKS_QUIET: usize = 6;
+const BLOCKS_QUIET: usize = 4;
 
 pub(super) fn silence(
     stage: &Stage,

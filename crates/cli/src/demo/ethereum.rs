@@ -144,11 +144,6 @@ impl Ethereum {
         let number = |amount: U256| u128::try_from(amount).map_err(words);
         Ok([number(coins)?, number(tokens)?])
     }
-
-    /// What the hub holds of both.
-    pub(super) fn held(&self) -> Result<[u128; 2], Failure> {
-        self.holdings(self.deployment.hub())
-    }
 }
 
 fn chain(options: &DemoOptions, narrator: &mut dyn Narrator) -> Result<Arc<dyn Rpc>, Failure> {

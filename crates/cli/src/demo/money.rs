@@ -60,12 +60,6 @@ impl Kind {
         format!("{} {}", show_units(units, self.decimals()), self.name())
     }
 
-    /// An amount with its unit and its sign.
-    pub(super) fn show_signed(self, units: i128) -> String {
-        let sign = if units < 0 { "\u{2212}" } else { "+" };
-        format!("{sign}{}", self.show(units.unsigned_abs()))
-    }
-
     pub(super) fn asset(self, stage: &Stage) -> Asset {
         match self {
             Self::Ckb => stage.deployment.coin(),
@@ -109,10 +103,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_shown_with_their_unit_and_sign() {
+    fn amounts_are_shown_with_their_unit() {
         assert_eq!(Kind::Ckb.show(12_50_000_000), "12.5 CKB");
-        assert_eq!(Kind::Ether.show_signed(-20_000_000_000_000_000), "\u{2212}0.02 ETH");
-        assert_eq!(Kind::Erc20.show_signed(90), "+90 ERC-20");
+        assert_eq!(Kind::Ether.show(20_000_000_000_000_000), "0.02 ETH");
+        assert_eq!(Kind::Erc20.show(90), "90 ERC-20");
         for (place, kind) in Kind::ALL.into_iter().enumerate() {
             assert_eq!(kind.place(), place);
         }

@@ -1,25 +1,24 @@
 //! Two houses in one thread, with the real wire between them, held so that every message is seen
 //! and the wire can be cut after any of them.
 //!
-//! A house is everything that a node is but its thread, sockets and clock. Its messages go through
+//! A house is everything that a node is but its thread, sockets, clock and disk. Its messages go through
 //! encrypted sessions here as well; what arrives is counted where the receiver's session hands it
 //! over. The invariant: once cut, nothing that the one side does reaches the other.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use perun_channel::codec::Decode;
 use perun_node::{AnyLedger, House, NodeEvent, Post, SessionKey, UserEvent, entropy};
 use perun_protocol::{Body, Config, Event, Message, Time};
-use perun_store::{Durability, OpenMode};
+use perun_store::{Durability, MemoryDisk, OpenMode};
 use perun_wire::{
     Event as WireEvent, Expect, Handshake, Identity, Incarnation, PeerId, Receipt, Session,
 };
 
 use super::party::secret;
-use super::{Failure, leftovers, words};
+use super::{Failure, words};
 
 /// How often bytes may go back and forth before two houses are done.
 const EXCHANGES_MAX: usize = 10_000;
@@ -58,23 +57,14 @@ pub(super) struct Home {
     end: End,
     heard: Receiver<NodeEvent>,
     events: VecDeque<Event>,
-    folder: PathBuf,
 }
 
 impl Home {
     fn new(config: Config, ledgers: Vec<AnyLedger>, session: Session) -> Result<Self, Failure> {
-        let tag = u64::from_le_bytes(entropy().map_err(words)?);
-        let folder =
-            std::env::temp_dir().join(format!("perun-demo-{}-{tag:x}", std::process::id()));
-        leftovers::folder(&folder);
-        // Nobody who loses power here loses money: the chains are toys and end with the demo.
-        let opened = perun_store::open_folders(
-            &folder.join("journal"),
-            &folder.join("mark"),
-            entropy().map_err(words)?,
-            OpenMode::Strict,
-            Durability::Relaxed,
-        );
+        // Nobody is started again in this scene: who falls silent stays so.
+        let (journal, mark) = (Box::<MemoryDisk>::default(), Box::<MemoryDisk>::default());
+        let fresh = entropy().map_err(words)?;
+        let opened = perun_store::open(journal, mark, fresh, OpenMode::Strict, Durability::Relaxed);
         let (events, heard) = mpsc::channel();
         let (peer, end) = (session.peer(), End(Arc::new(Mutex::new(session))));
         let house = House::new(
@@ -87,7 +77,7 @@ impl Home {
             events,
         );
         let (house, events) = (house.map_err(words)?, VecDeque::new());
-        Ok(Self { house, peer, end, heard, events, folder })
+        Ok(Self { house, peer, end, heard, events })
     }
 
     /// The first event that `wanted` accepts; those before it are passed over.
@@ -125,12 +115,6 @@ impl Home {
         }
         self.house.finish_round(now).map_err(words)?;
         Ok(bodies)
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        leftovers::remove(&self.folder);
     }
 }
 

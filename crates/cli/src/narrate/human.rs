@@ -181,8 +181,21 @@ mod tests {
             bytes: 900,
             cycles: 3_440_000,
         });
+        let (name, fee, gas) = ("deposits", 292_918_000_000_001, 204_146);
+        narrator.ethereum_transaction(&EthereumTransaction { name, hash, fee, gas });
         narrator.progress(1, 2);
         narrator.progress(2, 2);
+        for (message, whole) in [(1, true), (2, false)] {
+            narrator.cut_point(&CutPoint {
+                plot: "Bob asks for the swap",
+                message,
+                of: 2,
+                from: "Bob",
+                what: "offer",
+                ends_with: if whole { "her own money" } else { "LESS" },
+                whole,
+            });
+        }
         let balance = |who: &str, units| Balance {
             who: who.to_owned(),
             asset: "CKB".to_owned(),
@@ -192,7 +205,13 @@ mod tests {
         narrator.balances("channel", &[balance("alice", 1_250_000_000), balance("bob", 0)]);
         narrator.note("Nothing was on the chain.");
         narrator.failed("Close", "The node stopped; no money moved; start it again.");
-        narrator.summary(&Summary { balances_ok: true, elapsed_ms: 61_000, ..Summary::default() });
+        narrator.summary(&Summary {
+            swap_cut_points: 2,
+            swap_cut_points_survived: 1,
+            balances_ok: true,
+            elapsed_ms: 61_000,
+            ..Summary::default()
+        });
     }
 
     #[test]
@@ -200,8 +219,12 @@ mod tests {
         let expected = "
 1. Open
    opens the channel  0xababab…ababab · fee 0.000015 CKB · 900 bytes · 3.4 M cycles
+   deposits  0xababab…ababab · fee 0.000292918 ETH · 204146 gas
    1 of 2
    2 of 2
+   Bob asks for the swap:
+     1 of 2, Bob's offer              Alice has her own money
+     2 of 2, Bob's offer              Alice has LESS
    channel:
      alice  12.5  CKB
      bob       0  CKB
@@ -211,11 +234,13 @@ FAILED: Close
    The node stopped; no money moved; start it again.
 
 Summary
-   channels opened                             0
-   payments                                    0
-   disputes won                                0
-   channels closed by one transaction          0
-   time                                1 min 1 s
+   channels opened                                    0
+   payments                                           0
+   swaps between two chains                           0
+   swaps whose partner fell silent     2, 1 ended whole
+   disputes won                                       0
+   channels closed by one transaction                 0
+   time                                       1 min 1 s
    everybody has exactly what the last states say
 ";
         assert_eq!(told(Look::PLAIN, whole_story), expected);

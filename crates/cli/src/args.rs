@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
 
-/// Perun: payment and state channels on Nervos CKB.
+/// Perun: payment and state channels on Nervos CKB and Ethereum.
 #[derive(Debug, Parser)]
 #[command(name = "perun", version, after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -25,7 +25,8 @@ Environment:
   PERUN_SCRIPTS_DIR  a folder with `channel-type`, `vault-lock` and `simple-udt`, instead of the
                      programs that are built in
   PERUN_CKB_BIN      the `ckb` program for `demo --real-node`, instead of the one that
-                     scripts/setup-ckb-node.sh keeps";
+                     scripts/setup-ckb-node.sh keeps
+  PERUN_ANVIL_BIN    the `anvil` program for `demo --real-node`; unset: the chain in the process";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -47,7 +48,12 @@ pub(crate) struct Demo {
     /// runs one.
     #[arg(long, value_name = "URL", conflicts_with = "real_node")]
     pub(crate) ckb_rpc: Option<String>,
-    /// Start a real CKB node and use it, instead of the chain inside this process.
+    /// Use the Ethereum node at this address: an Anvil, or another dev chain that takes
+    /// anvil_setBalance, evm_increaseTime and evm_mine.
+    #[arg(long, value_name = "URL", conflicts_with = "real_node")]
+    pub(crate) evm_rpc: Option<String>,
+    /// Start a real CKB node and use it, instead of the chain inside this process; and an Anvil, if
+    /// PERUN_ANVIL_BIN names its program.
     #[arg(long)]
     pub(crate) real_node: bool,
 }

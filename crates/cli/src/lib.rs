@@ -42,7 +42,11 @@ pub fn run() -> ExitCode {
             } else {
                 Box::new(Human::new(stdout(), Look::of_stdout()))
             };
-            let options = demo::DemoOptions { ckb_rpc: demo.ckb_rpc, real_node: demo.real_node };
+            let options = demo::DemoOptions {
+                ckb_rpc: demo.ckb_rpc,
+                evm_rpc: demo.evm_rpc,
+                real_node: demo.real_node,
+            };
             let interrupted = || {
                 demo::clean_up();
                 eprintln!("perun: the demo was interrupted; its chain and its people are gone");

@@ -21,8 +21,12 @@ pub enum Event<'a> {
         /// What it is about.
         title: &'a str,
     },
-    /// A transaction was committed.
+    /// A transaction was committed on CKB.
     Transaction(Transaction<'a>),
+    /// A transaction was mined on Ethereum.
+    EthereumTransaction(EthereumTransaction<'a>),
+    /// A swap's partner fell silent, and what that led to.
+    CutPoint(CutPoint<'a>),
     /// Who has what.
     Balances {
         /// Of what: a channel, a wallet.
@@ -53,7 +57,22 @@ pub enum Event<'a> {
     Summary(Summary),
 }
 
-/// A transaction that was committed.
+/// A transaction that was mined on Ethereum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct EthereumTransaction<'a> {
+    /// What it does, in a few words.
+    pub name: &'a str,
+    /// Its hash.
+    #[serde(serialize_with = "json::hash")]
+    pub hash: [u8; 32],
+    /// What its sender paid for its gas, in wei, as a decimal text.
+    #[serde(serialize_with = "json::decimal")]
+    pub fee: u128,
+    /// How much gas it took.
+    pub gas: u64,
+}
+
+/// A transaction that was committed on CKB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Transaction<'a> {
     /// What it does, in a few words.
@@ -69,12 +88,31 @@ pub struct Transaction<'a> {
     pub cycles: u64,
 }
 
+/// A swap in which Bob fell silent after one message, and what Alice ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CutPoint<'a> {
+    /// How the swap would have gone.
+    pub plot: &'a str,
+    /// The number of the last message that passed, from 1 on.
+    pub message: usize,
+    /// How many there are if nobody falls silent.
+    pub of: usize,
+    /// Who sent the last one.
+    pub from: &'a str,
+    /// What it was.
+    pub what: &'a str,
+    /// What Alice has in the end, fees aside.
+    pub ends_with: &'a str,
+    /// Whether that is at least her own money, or at least what the swap gives.
+    pub whole: bool,
+}
+
 /// What somebody has of one asset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Balance {
     /// Whose.
     pub who: String,
-    /// Of what: `CKB`, a token's name.
+    /// Of what: `CKB`, `ETH`, a token's name.
     pub asset: String,
     /// In smallest units, as a decimal text: JSON readers lose digits of large numbers.
     #[serde(serialize_with = "json::decimal")]
@@ -90,6 +128,12 @@ pub struct Summary {
     pub channels_opened: u64,
     /// Payments that both sides signed.
     pub payments: u64,
+    /// Swaps between two ledgers that both sides signed to the end.
+    pub swaps: u64,
+    /// Messages of a swap after which the partner fell silent for good.
+    pub swap_cut_points: u64,
+    /// How many of these left the other side with its own money, or with what the swap gave it.
+    pub swap_cut_points_survived: u64,
     /// Disputes in which the newest state won over an older one.
     pub disputes_won: u64,
     /// The most channels closed by one transaction.
@@ -110,9 +154,19 @@ pub trait Narrator {
         self.tell(&Event::Step { title });
     }
 
-    /// A transaction was committed.
+    /// A transaction was mined on Ethereum.
+    fn ethereum_transaction(&mut self, transaction: &EthereumTransaction<'_>) {
+        self.tell(&Event::EthereumTransaction(*transaction));
+    }
+
+    /// A transaction was committed on CKB.
     fn transaction(&mut self, transaction: &Transaction<'_>) {
         self.tell(&Event::Transaction(*transaction));
+    }
+
+    /// A swap's partner fell silent, and what that led to.
+    fn cut_point(&mut self, cut: &CutPoint<'_>) {
+        self.tell(&Event::CutPoint(*cut));
     }
 
     /// Who has what.
@@ -139,4 +193,12 @@ pub trait Narrator {
     fn summary(&mut self, summary: &Summary) {
         self.tell(&Event::Summary(*summary));
     }
+}
+
+/// A narrator for what would be too much to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet;
+
+impl Narrator for Quiet {
+    fn tell(&mut self, _: &Event<'_>) {}
 }

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -52,10 +53,11 @@ pub struct NodeOptions {
     pub clock: Clock,
 }
 
-/// A handle to a running node. Dropping it stops the node.
+/// A handle to a running node, which any number of threads may use at once. Dropping it stops the
+/// node.
 pub struct Node {
     orders: Sender<Stimulus>,
-    events: Receiver<NodeEvent>,
+    events: Mutex<Receiver<NodeEvent>>,
     thread: Option<JoinHandle<()>>,
     network: Option<Network>,
     peer: PeerId,
@@ -124,6 +126,7 @@ impl Node {
                 service.house.tell_all(&UserEvent::Stopped(error.to_string()));
             }
         });
+        let events = Mutex::new(events);
         Ok(Self { orders, events, thread: Some(thread), network: Some(network), peer })
     }
 
@@ -192,10 +195,11 @@ impl Node {
         status.recv().map_err(|_| NodeError::Stopped)
     }
 
-    /// The next event, if one comes in time.
+    /// The next event, if one comes in time. Of several threads that wait, one gets it.
     #[must_use]
     pub fn next_event(&self, patience: Duration) -> Option<NodeEvent> {
-        self.events.recv_timeout(patience).ok()
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.recv_timeout(patience).ok()
     }
 
     fn network(&self) -> Result<&Network, NodeError> {

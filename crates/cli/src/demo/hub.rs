@@ -66,10 +66,8 @@ pub(super) fn batches(
     let members: Vec<Member> = (0..=USERS).map(|_| Member::new(stage)).collect::<Result<_, _>>()?;
     let (hub, users) = members.split_first().ok_or("no hub")?;
     stage.give(&hub.lock, &[20_000 * CKB, 1_000 * CKB], &[])?;
-    for user in users {
-        stage.give(&user.lock, &[1_000 * CKB], &[])?;
-    }
     let locks: Vec<Script> = members.iter().map(|member| member.lock.clone()).collect();
+    stage.give_all(&locks[1..], &[1_000 * CKB])?;
     let mut book = Book::open(stage, &locks)?;
 
     let channels = open(stage, narrator, &mut book, &members)?;

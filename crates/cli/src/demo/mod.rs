@@ -1,15 +1,24 @@
 //! The demo: channels at work on the real scripts, told to a [`Narrator`].
 //!
 //! Every scene gives its people fresh keys and money, lets their nodes talk over encrypted TCP on
-//! the loopback interface, and ends by holding the chain against what everybody should have, to the
-//! shannon.
+//! the loopback interface, and ends by holding the chains against what everybody should have, to
+//! the shannon and the wei.
 
+mod across;
+mod anvil;
 mod book;
+mod cheater;
+mod cuts;
+mod ether_book;
+mod ethereum;
 mod hub;
 mod leftovers;
+mod money;
 mod party;
 mod scenes;
 mod stage;
+mod trial;
+mod wire;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -21,9 +30,12 @@ use stage::Stage;
 /// What can be chosen for the demo.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DemoOptions {
-    /// The node to use, instead of the chain inside this process.
+    /// The CKB node to use, instead of the chain inside this process.
     pub ckb_rpc: Option<String>,
-    /// Whether to start a real node.
+    /// The Ethereum node to use, instead of the chain inside this process: one whose time can be
+    /// moved.
+    pub evm_rpc: Option<String>,
+    /// Whether to start a real CKB node, and an Anvil if the environment names one.
     pub real_node: bool,
 }
 
@@ -32,13 +44,16 @@ type Failure = String;
 
 type Scene = fn(&Stage, &mut dyn Narrator, &mut Summary) -> Result<(), Failure>;
 
-const SCENES: [(&str, Scene); 6] = [
+const SCENES: [(&str, Scene); 9] = [
     ("Alice and Bob open, pay 1,000 times each way, and close", scenes::pay_and_close),
     ("The same with CKB and a token in one channel", scenes::pay_two_assets),
     ("Bob registers an old state, and Alice answers", scenes::cheat),
     ("Bob vanishes, and Alice gets her money after the challenge", scenes::vanish),
     ("A hub opens and closes 16 channels in batches", hub::batches),
     ("Alice tops a living channel up, and takes some out", scenes::resize),
+    ("One channel on CKB and Ethereum: 1,000 payments and two swaps", across::pay_and_swap),
+    ("Bob shows Ethereum an old state and CKB the newest, and Alice answers", across::cheat),
+    ("Bob falls silent in a swap, after each message that there is", cuts::silence),
 ];
 
 /// Shows the demo.
@@ -56,7 +71,7 @@ pub fn clean_up() {
 
 fn show(options: &DemoOptions, narrator: &mut dyn Narrator) -> ExitCode {
     let started = Instant::now();
-    narrator.step("The chain, the scripts, and money to play with");
+    narrator.step("The chains, the contracts, and money to play with");
     let stage = match Stage::set(options, narrator) {
         Ok(stage) => stage,
         Err(reason) => return fail(narrator, "setting the stage", &reason),

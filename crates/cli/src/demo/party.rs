@@ -9,15 +9,19 @@ use std::time::{Duration, Instant};
 use ckb_types::packed::Script;
 use perun_backend_ckb::follow::Depth;
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey, Wallet};
+use perun_backend_evm::account::{Account, KeyAccount};
 use perun_channel::Amount;
+use perun_channel::adjudicator::CkbParticipant;
 use perun_node::{
     AnyLedger, CkbLedger, CkbOptions, Node, NodeOptions, SessionKey, Status, UserEvent, entropy,
     system_clock,
 };
-use perun_protocol::{Config, Event, Memo, OpeningId, PhaseName};
+use perun_protocol::{Config, Event, Memo, OpeningId, PhaseName, SwapConfig, Timing};
 use perun_store::Durability;
 
 use super::book::Book;
+use super::cheater::{Cheater, Instead};
+use super::ether_book::EtherBook;
 use super::stage::Stage;
 use super::{Failure, leftovers, words};
 use crate::narrate::Narrator;
@@ -26,6 +30,10 @@ use crate::narrate::Narrator;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many blocks a scene may take until something is so.
 const BLOCKS_MAX: usize = 60;
+/// How many of one side's payments are ordered at the same time: they share syncs of the disk.
+const PAYERS: usize = 32;
+/// How long a swap may take at most, and for how long its parties promise to be there.
+const SWAP_SECS_MAX: u64 = 1_000_000;
 
 /// One person.
 pub(super) struct Party {
@@ -34,6 +42,8 @@ pub(super) struct Party {
     /// The demo plays the cheater with Bob's keys; a node never shows its own.
     pub(super) session: [u8; 32],
     pub(super) wallet: [u8; 32],
+    /// The wallet on Ethereum of somebody who is there too.
+    pub(super) ethereum: Option<Arc<KeyAccount>>,
     pub(super) node: Option<Node>,
     folder: PathBuf,
     events: VecDeque<Event>,
@@ -42,6 +52,16 @@ pub(super) struct Party {
 impl Party {
     /// Somebody new, with a running node and no money.
     pub(super) fn new(stage: &Stage, name: &'static str) -> Result<Self, Failure> {
+        Self::with(stage, name, None, None)
+    }
+
+    /// The same, on Ethereum too if there is a wallet for it; and perhaps with a cheater's program.
+    fn with(
+        stage: &Stage,
+        name: &'static str,
+        ethereum: Option<Arc<KeyAccount>>,
+        cheats: Option<Instead>,
+    ) -> Result<Self, Failure> {
         let (session, wallet) = (secret()?, secret()?);
         let keys = wallet_of(stage, wallet)?;
         let lock = keys.locks().first().ok_or("a wallet without a lock")?.script.clone();
@@ -50,9 +70,17 @@ impl Party {
         let folder =
             std::env::temp_dir().join(format!("perun-demo-{}-{tag:x}", std::process::id()));
         leftovers::folder(&folder);
-        let node = start(stage, &folder, session, Arc::new(keys))?;
+        let mut ledgers = vec![AnyLedger::joint(ledger(stage, Arc::new(keys))?)];
+        if let Some(wallet) = &ethereum {
+            let inner = stage.ethereum.ledger(wallet.clone())?;
+            ledgers.push(match cheats {
+                None => AnyLedger::deposit(inner),
+                Some(instead) => AnyLedger::deposit(Cheater { inner, instead }),
+            });
+        }
+        let node = start(stage, &folder, session, ledgers)?;
         let (node, events) = (Some(node), VecDeque::new());
-        Ok(Self { name, lock, session, wallet, node, folder, events })
+        Ok(Self { name, lock, session, wallet, ethereum, node, folder, events })
     }
 
     pub(super) fn node(&self) -> Result<&Node, Failure> {
@@ -123,11 +151,13 @@ impl Drop for Party {
     }
 }
 
-/// Two people whose nodes are connected, and the book of what they do on the chain.
+/// Two people whose nodes are connected, and the books of what they do on the chains.
 pub(super) struct Pair {
     pub(super) alice: Party,
     pub(super) bob: Party,
     pub(super) book: Book,
+    /// If they are on Ethereum too.
+    pub(super) ether_book: Option<EtherBook>,
 }
 
 impl Pair {
@@ -138,14 +168,70 @@ impl Pair {
         tokens: [&[u128]; 2],
     ) -> Result<Self, Failure> {
         let (alice, bob) = (Party::new(stage, "Alice")?, Party::new(stage, "Bob")?);
-        let [hers, his] = tokens;
+        Self::of(stage, [alice, bob], capacities, tokens)
+    }
+
+    /// The same, and on Ethereum so much of the token there, and ether. Bob may have a cheater's
+    /// program.
+    pub(super) fn across(
+        stage: &Stage,
+        capacities: &[u64],
+        tokens: u128,
+        cheats: Option<Instead>,
+    ) -> Result<Self, Failure> {
+        let wallet = || stage.ethereum.wallet(tokens).map(Some);
+        let alice = Party::with(stage, "Alice", wallet()?, None)?;
+        let bob = Party::with(stage, "Bob", wallet()?, cheats)?;
+        let wallets = [&alice, &bob].into_iter().filter_map(|party| party.ethereum.as_ref());
+        let wallets = wallets.map(|wallet| wallet.address()).collect();
+        let ether_book = Some(EtherBook::open(&stage.ethereum, wallets)?);
+        let pair = Self::of(stage, [alice, bob], capacities, [&[tokens], &[tokens]])?;
+        Ok(Self { ether_book, ..pair })
+    }
+
+    fn of(
+        stage: &Stage,
+        [alice, bob]: [Party; 2],
+        capacities: &[u64],
+        [hers, his]: [&[u128]; 2],
+    ) -> Result<Self, Failure> {
         stage.give(&alice.lock, capacities, hers)?;
         stage.give(&bob.lock, capacities, his)?;
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let address = bob.node()?.listen(loopback).map_err(words)?;
         alice.node()?.dial(bob.node()?.peer_id(), address).map_err(words)?;
         let book = Book::open(stage, &[alice.lock.clone(), bob.lock.clone()])?;
-        Ok(Self { alice, bob, book })
+        Ok(Self { alice, bob, book, ether_book: None })
+    }
+
+    /// Both order these payments at once, Alice's and Bob's: row and amount. Returns when all are
+    /// in the stores, which does not mean that any is done.
+    pub(super) fn pay_many(
+        &self,
+        opening: OpeningId,
+        payments: [&[(u8, u128)]; 2],
+    ) -> Result<(), Failure> {
+        std::thread::scope(|scope| {
+            let mut payers = Vec::new();
+            for (party, payments) in [&self.alice, &self.bob].into_iter().zip(payments) {
+                for part in payments.chunks(payments.len().div_ceil(PAYERS).max(1)) {
+                    payers.push(scope.spawn(move || {
+                        part.iter().try_for_each(|(row, sum)| party.pay(opening, *row, *sum))
+                    }));
+                }
+            }
+            payers.into_iter().try_for_each(|payer| {
+                payer.join().map_err(|_| Failure::from("a thread that paid ended by itself"))?
+            })
+        })
+    }
+
+    /// One block on every chain that they use.
+    fn mine(&self, stage: &Stage) -> Result<(), Failure> {
+        if self.ether_book.is_some() {
+            stage.ethereum.mine()?;
+        }
+        stage.mine()
     }
 
     /// Waits until both have let go of a transaction of both, and it is on its way.
@@ -187,21 +273,57 @@ impl Pair {
                 }
             }
             self.book.read(stage, narrator, what)?;
+            if let Some(book) = &mut self.ether_book {
+                book.read(&stage.ethereum, narrator, what)?;
+            }
             if done(self)? {
                 return Ok(());
             }
-            stage.mine()?;
+            self.mine(stage)?;
         }
         Err(format!("after {BLOCKS_MAX} blocks still not so: {what}"))
     }
 }
 
-fn wallet_of(stage: &Stage, secret: [u8; 32]) -> Result<Secp256k1, Failure> {
+/// What each side lends the cells of a channel on CKB while it lives.
+pub(super) fn reserves(status: &Status) -> Result<[u64; 2], Failure> {
+    let target = status.targets.first().ok_or("an open channel without a target")?;
+    let mut reserves = [0; 2];
+    for (reserve, participant) in reserves.iter_mut().zip(target.params.participants()) {
+        let identity = CkbParticipant::from_foreign(participant.foreign()).map_err(words)?;
+        *reserve = identity.reserve;
+    }
+    Ok(reserves)
+}
+
+/// Which swaps the demo's people take part in: any between the two chains of the stage, whose
+/// blocks come when they are asked for.
+pub(super) fn config(stage: &Stage) -> Config {
+    let timing = |slots| Timing {
+        see_secs: 10,
+        react_secs: 10,
+        include_secs: 60,
+        early_secs: 0,
+        late_secs: 0,
+        slots,
+    };
+    let (ckb, ethereum) = (stage.deployment.coin().ledger(), stage.ethereum.coin().ledger());
+    let timings = [Some((ckb, timing(2))), Some((ethereum, timing(0))), None, None];
+    let swaps = SwapConfig {
+        timings,
+        online_secs: SWAP_SECS_MAX,
+        longest_secs: SWAP_SECS_MAX,
+        ..SwapConfig::OFF
+    };
+    Config { swaps, ..Config::default() }
+}
+
+pub(super) fn wallet_of(stage: &Stage, secret: [u8; 32]) -> Result<Secp256k1, Failure> {
     let key = SigningKey::new(secret).map_err(words)?;
     Ok(Secp256k1::new(&stage.deployment, key))
 }
 
-fn ledger(stage: &Stage, wallet: Arc<dyn Wallet>) -> Result<CkbLedger, Failure> {
+pub(super) fn ledger(stage: &Stage, wallet: Arc<dyn Wallet>) -> Result<CkbLedger, Failure> {
     let depth = Depth::new(1).ok_or("no depth of one block")?;
     let options = CkbOptions::confirmed_by(depth);
     CkbLedger::new(stage.rpc.clone(), stage.deployment.clone(), wallet, options).map_err(words)
@@ -211,7 +333,7 @@ fn start(
     stage: &Stage,
     folder: &Path,
     session: [u8; 32],
-    wallet: Arc<dyn Wallet>,
+    ledgers: Vec<AnyLedger>,
 ) -> Result<Node, Failure> {
     let options = NodeOptions {
         journal: folder.join("journal"),
@@ -219,16 +341,16 @@ fn start(
         durability: Durability::Full,
         identity: secret()?,
         session: SessionKey::from_secret(session).ok_or("not a key")?,
-        config: Config::default(),
+        config: config(stage),
         accept_proposals: true,
         poll: None,
         clock: system_clock(),
     };
-    Node::start(options, vec![AnyLedger::joint(ledger(stage, wallet)?)]).map_err(words)
+    Node::start(options, ledgers).map_err(words)
 }
 
 /// A fresh secret that is a key of the curve, as all but one in 2^128 are.
-fn secret() -> Result<[u8; 32], Failure> {
+pub(super) fn secret() -> Result<[u8; 32], Failure> {
     loop {
         let secret: [u8; 32] = entropy().map_err(words)?;
         if SessionKey::from_secret(secret).is_some() {

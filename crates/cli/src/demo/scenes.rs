@@ -10,15 +10,15 @@ use perun_protocol::{
 };
 
 use super::book::fees;
-use super::party::Pair;
+use super::party::{Pair, reserves};
 use super::stage::{Stage, holdings};
 use super::{Failure, words};
 use crate::narrate::{Balance, Narrator, Summary};
 
 /// How long a registered state can be refuted in the demo.
-const CHALLENGE_SECS: u64 = 3_600;
+pub(super) const CHALLENGE_SECS: u64 = 3_600;
 /// What everybody starts with: a few cells, so that fees need no waiting.
-const CELLS: [u64; 3] = [5_000 * CKB, 500 * CKB, 500 * CKB];
+pub(super) const CELLS: [u64; 3] = [5_000 * CKB, 500 * CKB, 500 * CKB];
 /// What each side brings into a channel.
 const DEPOSIT: u128 = 1_000 * CKB as u128;
 const TOKENS: u128 = 1_000_000;
@@ -156,23 +156,11 @@ impl Act {
             reserves: [0; 2],
             started,
         };
-        act.reserves = act.read_reserves()?;
+        act.reserves = reserves(&act.pair.alice.status(opening)?)?;
         let deposit = |reserve: u64| -(DEPOSIT as i128) - i128::from(reserve);
         let gains = act.reserves.iter().map(|reserve| deposit(*reserve)).collect();
         act.note_shared(gains);
         Ok(act)
-    }
-
-    fn read_reserves(&self) -> Result<[u64; 2], Failure> {
-        use perun_channel::adjudicator::CkbParticipant;
-        let status = self.pair.alice.status(self.opening)?;
-        let target = status.targets.first().ok_or("an open channel without a target")?;
-        let mut reserves = [0; 2];
-        for (reserve, participant) in reserves.iter_mut().zip(target.params.participants()) {
-            let identity = CkbParticipant::from_foreign(participant.foreign()).map_err(words)?;
-            *reserve = identity.reserve;
-        }
-        Ok(reserves)
     }
 
     /// Each side pays the other so many times, both at once, in each of these assets:
@@ -184,12 +172,12 @@ impl Act {
         payments: &[(u8, u128, u128)],
     ) -> Result<(), Failure> {
         let rounds = PAYMENTS / u64::try_from(payments.len()).unwrap_or(1);
+        let (mut from_alice, mut from_bob) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            for (asset, hers, his) in payments {
-                self.pair.alice.pay(self.opening, *asset, *hers)?;
-                self.pair.bob.pay(self.opening, *asset, *his)?;
-            }
+            from_alice.extend(payments.iter().map(|(asset, hers, _)| (*asset, *hers)));
+            from_bob.extend(payments.iter().map(|(asset, _, his)| (*asset, *his)));
         }
+        self.pair.pay_many(self.opening, [&from_alice, &from_bob])?;
         let total = rounds * u64::try_from(payments.len()).unwrap_or(1);
         let received = |event: &Event| matches!(event, Event::PaymentReceived(_)).then_some(());
         for done in 1..=total {
@@ -376,6 +364,6 @@ impl Act {
     }
 }
 
-fn balance(who: &str, asset: &str, units: u128, decimals: u32) -> Balance {
+pub(super) fn balance(who: &str, asset: &str, units: u128, decimals: u32) -> Balance {
     Balance { who: who.into(), asset: asset.into(), units, decimals }
 }

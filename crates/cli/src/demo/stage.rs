@@ -1,6 +1,7 @@
-//! The stage: a chain with the scripts on it, and somebody who gives everybody money.
+//! The stage: a CKB chain with the scripts on it, somebody who gives everybody money, and the
+//! Ethereum chain beside it.
 //!
-//! The chain is the embedded one, or a dev node behind RPC; both are driven through the same two
+//! The CKB chain is the embedded one, or a dev node behind RPC; both are driven through the same two
 //! traits. Money comes from the dev chain's first account, whose key everybody knows.
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use perun_channel::hash::ckb_hash;
 use perun_embedded_ckb::Chain;
 use perun_embedded_ckb::real_node::RealNode;
 
+use super::ethereum::Ethereum;
 use super::{DemoOptions, Failure, leftovers, words};
 use crate::narrate::Narrator;
 use crate::programs::Programs;
@@ -31,7 +33,7 @@ const BLOCKS_MAX: u64 = 20;
 /// What a transaction of the giver pays.
 const GIFT_FEE: u64 = CKB / 10;
 
-/// The chain and everything on it that the scenes share.
+/// The chains and everything on them that the scenes share.
 pub(super) struct Stage {
     pub(super) rpc: Arc<dyn Rpc>,
     dev: Arc<dyn DevControl>,
@@ -40,6 +42,7 @@ pub(super) struct Stage {
     pub(super) token: Asset,
     token_script: Script,
     giver: Secp256k1,
+    pub(super) ethereum: Ethereum,
 }
 
 impl Stage {
@@ -72,17 +75,53 @@ impl Stage {
         let deps = vec![find("simple-udt")?.dep()];
         let script = token_script.clone();
         let token = deployment.add_token(Token { script, deps }).map_err(words)?;
-        Ok(Self { rpc, dev, deployment, token, token_script, giver })
+        let ethereum = Ethereum::set(options, narrator)?;
+        Ok(Self { rpc, dev, deployment, token, token_script, giver, ethereum })
     }
 
-    /// Makes one block.
+    /// Makes one block on CKB.
     pub(super) fn mine(&self) -> Result<(), Failure> {
         self.dev.mine(1).map_err(words).map(|_| ())
     }
 
-    /// Moves the chain's clock.
+    /// Moves the clock of CKB.
     pub(super) fn advance(&self, seconds: u64) -> Result<(), Failure> {
         self.dev.advance(seconds).map_err(words).map(|_| ())
+    }
+
+    /// Moves both clocks.
+    pub(super) fn advance_both(&self, seconds: u64) -> Result<(), Failure> {
+        self.advance(seconds)?;
+        self.ethereum.advance(seconds)
+    }
+
+    /// What the clock of CKB shows, in seconds: the median of its blocks' times.
+    fn now_on_ckb(&self) -> Result<u64, Failure> {
+        Ok(self.dev.median_time().map_err(words)? / 1_000)
+    }
+
+    /// Moves the clock that is behind up to the other, as they are among people: a swap's two
+    /// expiries are dates. Returns what they show, up to a few seconds.
+    pub(super) fn align_clocks(&self) -> Result<u64, Failure> {
+        let (ckb, ethereum) = (self.now_on_ckb()?, self.ethereum.head()?.timestamp);
+        if ckb < ethereum {
+            self.advance(ethereum - ckb)?;
+        }
+        let (ckb, ethereum) = (self.now_on_ckb()?, self.ethereum.head()?.timestamp);
+        if ethereum < ckb {
+            self.ethereum.advance(ckb - ethereum)?;
+        }
+        Ok(self.now_on_ckb()?.max(self.ethereum.head()?.timestamp))
+    }
+
+    /// Gives each of these people cells of these capacities.
+    pub(super) fn give_all(&self, locks: &[Script], capacities: &[u64]) -> Result<(), Failure> {
+        let cells = locks.iter().flat_map(|lock| {
+            capacities.iter().map(|capacity| (output(lock, *capacity, None), Bytes::new()))
+        });
+        let outputs: Vec<_> = cells.collect();
+        issue(self.rpc.as_ref(), self.dev.as_ref(), &self.giver, &outputs, &[])?;
+        Ok(())
     }
 
     /// Gives somebody cells of these capacities, and of the token.

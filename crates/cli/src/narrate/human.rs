@@ -1,12 +1,15 @@
 //! The story for people: headings, indented lines, aligned balances, and a bar that grows on a
 //! terminal.
 
-use super::{Balance, Event, Narrator, Summary, Transaction};
+use super::{Balance, CutPoint, EthereumTransaction, Event, Narrator, Summary, Transaction};
 use crate::text::amount::{show_ckb, show_units};
 use crate::text::screen::{Look, Style, bar};
 use crate::text::table::{self, Align};
 use crate::text::{hex, time};
 use std::io::{self, Write};
+
+const WEI_PER_GWEI: u128 = 1_000_000_000;
+const GWEI_DECIMALS: u32 = 9;
 
 /// Writes text.
 #[derive(Debug)]
@@ -42,7 +45,9 @@ impl<W: Write> Human<W> {
                 writeln!(self.out, "\n{}", self.look.paint(Style::Bold, &heading))?;
             }
             Event::Transaction(transaction) => self.transaction_line(transaction)?,
+            Event::EthereumTransaction(transaction) => self.ethereum_line(transaction)?,
             Event::Balances { title, rows } => self.balance_table(title, rows)?,
+            Event::CutPoint(cut) => self.cut_line(cut)?,
             Event::Note { text } => writeln!(self.out, "   {text}")?,
             Event::Failed { step, reason } => {
                 let failed = self.look.paint(Style::Bad, "FAILED");
@@ -85,6 +90,25 @@ impl<W: Write> Human<W> {
         writeln!(self.out, "   {name}  {}", self.look.paint(Style::Dim, &costs))
     }
 
+    fn ethereum_line(&mut self, transaction: &EthereumTransaction<'_>) -> io::Result<()> {
+        let EthereumTransaction { name, hash, fee, gas } = transaction;
+        // People want no eighteen decimals of a fee; programs get every wei.
+        let fee = show_units(fee / WEI_PER_GWEI, GWEI_DECIMALS);
+        let costs = format!("{} · fee {fee} ETH · {gas} gas", hex::short(hash));
+        writeln!(self.out, "   {name}  {}", self.look.paint(Style::Dim, &costs))
+    }
+
+    fn cut_line(&mut self, cut: &CutPoint<'_>) -> io::Result<()> {
+        let CutPoint { plot, message, of, from, what, ends_with, whole } = cut;
+        if *message == 1 {
+            writeln!(self.out, "   {plot}:")?;
+        }
+        let style = if *whole { Style::Good } else { Style::Bad };
+        let ends_with = self.look.paint(style, ends_with);
+        let last = format!("{message} of {of}, {from}'s {what}");
+        writeln!(self.out, "     {last:<32} Alice has {ends_with}")
+    }
+
     fn balance_table(&mut self, title: &str, rows: &[Balance]) -> io::Result<()> {
         writeln!(self.out, "   {title}:")?;
         let cells = rows.iter().map(|Balance { who, asset, units, decimals }| {
@@ -106,9 +130,15 @@ impl<W: Write> Human<W> {
         } else {
             time::duration(summary.elapsed_ms / 1_000)
         };
+        let cuts = match (summary.swap_cut_points, summary.swap_cut_points_survived) {
+            (0, _) => "0".to_owned(),
+            (total, whole) => format!("{total}, {whole} ended whole"),
+        };
         let rows = [
             ("channels opened", summary.channels_opened.to_string()),
             ("payments", summary.payments.to_string()),
+            ("swaps between two chains", summary.swaps.to_string()),
+            ("swaps whose partner fell silent", cuts),
             ("disputes won", summary.disputes_won.to_string()),
             ("channels closed by one transaction", summary.batch_closes_per_tx.to_string()),
             ("time", elapsed),
@@ -151,8 +181,21 @@ mod tests {
             bytes: 900,
             cycles: 3_440_000,
         });
+        let (name, fee, gas) = ("deposits", 292_918_000_000_001, 204_146);
+        narrator.ethereum_transaction(&EthereumTransaction { name, hash, fee, gas });
         narrator.progress(1, 2);
         narrator.progress(2, 2);
+        for (message, whole) in [(1, true), (2, false)] {
+            narrator.cut_point(&CutPoint {
+                plot: "Bob asks for the swap",
+                message,
+                of: 2,
+                from: "Bob",
+                what: "offer",
+                ends_with: if whole { "her own money" } else { "LESS" },
+                whole,
+            });
+        }
         let balance = |who: &str, units| Balance {
             who: who.to_owned(),
             asset: "CKB".to_owned(),
@@ -162,7 +205,13 @@ mod tests {
         narrator.balances("channel", &[balance("alice", 1_250_000_000), balance("bob", 0)]);
         narrator.note("Nothing was on the chain.");
         narrator.failed("Close", "The node stopped; no money moved; start it again.");
-        narrator.summary(&Summary { balances_ok: true, elapsed_ms: 61_000, ..Summary::default() });
+        narrator.summary(&Summary {
+            swap_cut_points: 2,
+            swap_cut_points_survived: 1,
+            balances_ok: true,
+            elapsed_ms: 61_000,
+            ..Summary::default()
+        });
     }
 
     #[test]
@@ -170,8 +219,12 @@ mod tests {
         let expected = "
 1. Open
    opens the channel  0xababab…ababab · fee 0.000015 CKB · 900 bytes · 3.4 M cycles
+   deposits  0xababab…ababab · fee 0.000292918 ETH · 204146 gas
    1 of 2
    2 of 2
+   Bob asks for the swap:
+     1 of 2, Bob's offer              Alice has her own money
+     2 of 2, Bob's offer              Alice has LESS
    channel:
      alice  12.5  CKB
      bob       0  CKB
@@ -181,11 +234,13 @@ FAILED: Close
    The node stopped; no money moved; start it again.
 
 Summary
-   channels opened                             0
-   payments                                    0
-   disputes won                                0
-   channels closed by one transaction          0
-   time                                1 min 1 s
+   channels opened                                    0
+   payments                                           0
+   swaps between two chains                           0
+   swaps whose partner fell silent     2, 1 ended whole
+   disputes won                                       0
+   channels closed by one transaction                 0
+   time                                       1 min 1 s
    everybody has exactly what the last states say
 ";
         assert_eq!(told(Look::PLAIN, whole_story), expected);

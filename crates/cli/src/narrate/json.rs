@@ -41,7 +41,7 @@ pub(super) fn decimal<S: Serializer>(units: &u128, serializer: S) -> Result<S::O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::narrate::{Balance, Summary, Transaction};
+    use crate::narrate::{Balance, CutPoint, EthereumTransaction, Summary, Transaction};
 
     fn told(tell: impl FnOnce(&mut dyn Narrator)) -> String {
         let mut out = Vec::new();
@@ -54,13 +54,17 @@ mod tests {
         let summary = Summary {
             channels_opened: 6,
             payments: 1_000,
+            swaps: 4,
+            swap_cut_points: 13,
+            swap_cut_points_survived: 12,
             disputes_won: 2,
             batch_closes_per_tx: 5,
             balances_ok: true,
             elapsed_ms: 1_234,
         };
         let expected = concat!(
-            r#"{"event":"summary","channels_opened":6,"payments":1000,"disputes_won":2,"#,
+            r#"{"event":"summary","channels_opened":6,"payments":1000,"swaps":4,"#,
+            r#""swap_cut_points":13,"swap_cut_points_survived":12,"disputes_won":2,"#,
             r#""batch_closes_per_tx":5,"balances_ok":true,"elapsed_ms":1234}"#,
             "\n"
         );
@@ -73,6 +77,17 @@ mod tests {
             narrator.step("two\nlines");
             let (name, hash) = ("opens", [0xab; 32]);
             narrator.transaction(&Transaction { name, hash, fee: 1, bytes: 2, cycles: 3 });
+            let (fee, gas) = (u128::MAX, 21_000);
+            narrator.ethereum_transaction(&EthereumTransaction { name, hash, fee, gas });
+            narrator.cut_point(&CutPoint {
+                plot: "Alice asks",
+                message: 1,
+                of: 4,
+                from: "Alice",
+                what: "offer",
+                ends_with: "her own money",
+                whole: true,
+            });
             let asset = "CKB".to_owned();
             let who = "alice".to_owned();
             narrator.balances("channel", &[Balance { who, asset, units: u128::MAX, decimals: 8 }]);
@@ -81,7 +96,17 @@ mod tests {
             narrator.failed("step", "reason");
             narrator.summary(&Summary::default());
         });
-        let names = ["step", "transaction", "balances", "progress", "note", "failed", "summary"];
+        let names = [
+            "step",
+            "transaction",
+            "ethereum_transaction",
+            "cut_point",
+            "balances",
+            "progress",
+            "note",
+            "failed",
+            "summary",
+        ];
         assert_eq!(lines.lines().count(), names.len());
         for (line, name) in lines.lines().zip(names) {
             assert!(line.starts_with(&format!("{{\"event\":\"{name}\",")), "{line}");
@@ -89,6 +114,8 @@ mod tests {
             assert_eq!(parsed["event"], name);
         }
         assert!(lines.contains(&format!("\"hash\":\"0x{}\",\"fee\":1,", "ab".repeat(32))));
+        assert!(lines.contains(&format!("\"fee\":\"{}\",\"gas\":21000", u128::MAX)));
+        assert!(lines.contains("\"ends_with\":\"her own money\",\"whole\":true"));
         assert!(lines.contains(&format!("\"units\":\"{}\"", u128::MAX)));
     }
 }

@@ -1,7 +1,7 @@
 # The two commands to know: `make demo` shows the software at work, `make test` checks everything.
 # Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
 
-.PHONY: demo test fmt tidy lint docs unit interop evm-tools evm anvil xudt toolchain scripts node lint-onchain \
+.PHONY: demo test fmt tidy lint docs unit interop evm-tools evm prove anvil xudt toolchain scripts node lint-onchain \
         costs real-node demo-embedded demo-real models seeds mutants bench again setup
 
 CARGO  := cargo

@@ -28,7 +28,7 @@ list() {
 I1 a credit is paid again@HubDesk.sol@invariant_I1_@_credit[account][holder] = waiting - amount;@
 I2 a participant counts twice@lib/Encoding.sol@invariant_I2_@revert IHubErrors.DuplicateParticipant();@
 I3 an older version@Disputes.sol@invariant_I3_@if (state.version <= record.version()) revert IHubErrors.Version();@
-I3 a window is prolonged@Disputes.sol@invariant_I3_@if (!state.isFinal) timeout = record.timeout();@if (!state.isFinal) timeout += channel.duration;
+I3 a window is prolonged@Disputes.sol@testARefutationMustBeNewerAndInTime@if (!state.isFinal) timeout = record.timeout();@if (!state.isFinal) timeout += channel.duration;
 I4 a root within its window@Disputes.sol@invariant_I4_@if (!record.isOver(forced)) revert IHubErrors.WindowOpen();@
 I4 a child within its window@Disputes.sol@invariant_I4_@if (!record.isOver(sub.isFinal ? 0 : _forced[key])) revert IHubErrors.WindowOpen();@
 I4 closed by what is not final@Disputes.sol@invariant_I4_@if (!last.isFinal) revert IHubErrors.NotFinal();@

@@ -204,8 +204,8 @@ pub trait DepositLedger: Ledger {
     ) -> Result<LedgerBytes, LedgerError>;
 
     /// Deposits what version 0 gives us, which may be nothing, and sees to it that what the channel
-    /// pays us there reaches us; unless that was done or is on its way. It is ordered again at every
-    /// look at the ledger until everything is in.
+    /// pays us there reaches us; unless that was done or is on its way. It is ordered again at
+    /// every look at the ledger until everything is in.
     fn deposit(
         &mut self,
         target: &Target,

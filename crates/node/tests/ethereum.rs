@@ -150,7 +150,9 @@ fn an_old_state_is_refuted_and_the_newest_is_paid() {
     story.evm.register(&params, &old.state, signatures);
     let newest = story.pair.alice.status(opening).agreed.unwrap().state.version();
     story.until("the answer", |story| {
-        let own = |event: &Event| matches!(event, Event::Registered { version, .. } if *version == newest);
+        let own = |event: &Event| {
+            matches!(event, Event::Registered { version, .. } if *version == newest)
+        };
         story.pair.alice.has(own)
     });
     story.evm.pass(CHALLENGE_SECS);

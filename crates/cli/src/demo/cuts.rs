@@ -64,8 +64,8 @@ pub(super) fn silence(
     let cuts = all.flat_map(|(plot, script)| (1..=script.len()).map(move |cut| (plot, Some(cut))));
     let cuts: Vec<_> = cuts.collect();
     narrator.note(&format!(
-        "undisturbed swaps took {} messages; now one swap for each of them, which is the last that \
-         passes between Alice and Bob",
+        "{} undisturbed swaps took {} messages; now a swap for each, the last that Bob sends or reads",
+        Plot::ALL.len(),
         cuts.len()
     ));
     let mut round = Round::open(stage, &cuts, summary)?;
@@ -319,7 +319,7 @@ impl Round {
             let ends_with = match gained {
                 [0, 0] => "her own money",
                 gained if gained == swapped => "the swap",
-                _ if whole => "what the swap gives, and her own, which Bob never claimed",
+                _ if whole => "the swap, and her own money, which Bob never claimed",
                 _ => "LESS than her due",
             };
             let of = self.trials.iter().filter(|other| other.plot == trial.plot).count();

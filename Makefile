@@ -13,7 +13,7 @@ PERUN  := $(CARGO) run $(LOCKED) --release --package perun-cli --
 REAL_NODE_CRATES ?= perun-embedded-ckb perun-backend-ckb
 # Crates whose tests also run on a real Anvil.
 ANVIL_CRATES := perun-embedded-evm perun-backend-evm
-# What the program is asked for to run its demo on a real node instead of the embedded chain.
+# What the program is asked for to run its demo on real nodes instead of the embedded chains.
 DEMO_REAL_ARGS   ?= demo --real-node
 # Scripts of this folder are used instead of the committed ones (see `again`).
 FRESH := target/onchain-fresh
@@ -128,8 +128,10 @@ real-node: node
 	        $(CARGO) test $(LOCKED) --package $$crate --features real-node-tests; \
 	done
 
-demo-real: node
-	PERUN_CKB_BIN="$$(scripts/setup-ckb-node.sh path)" $(PERUN) $(DEMO_REAL_ARGS)
+# On a real CKB node and a real Anvil together.
+demo-real: node evm-tools
+	set -e; PERUN_ANVIL_BIN="$$(onchain/evm/run.sh anvil)"; PERUN_CKB_BIN="$$(scripts/setup-ckb-node.sh path)"; \
+	    export PERUN_ANVIL_BIN PERUN_CKB_BIN; $(PERUN) $(DEMO_REAL_ARGS)
 
 # Where Debian's compiler is not the one of the committed scripts, `scripts` cannot compare bytes and
 # leaves what it built in $(FRESH): then every test that runs the scripts is run on those too.

@@ -309,7 +309,7 @@ fn the_demo_runs_on_two_chains_behind_rpc() {
     let (code, out, err) = run(&["demo", "--json", "--ckb-rpc", ckb, "--evm-rpc", ethereum.url()]);
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(lines_of(&out).last().unwrap()["balances_ok"], true);
-    assert!(chain.head().number > 100);
+    assert!(chain.head().number > 20, "nothing happened there");
 }
 
 #[test]

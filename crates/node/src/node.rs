@@ -63,6 +63,11 @@ pub struct Node {
     peer: PeerId,
 }
 
+const _: () = {
+    const fn used_by_many_threads<T: Send + Sync>() {}
+    used_by_many_threads::<Node>();
+};
+
 type Answer<T> = Sender<Result<T, NodeError>>;
 
 enum Stimulus {

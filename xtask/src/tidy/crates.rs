@@ -49,9 +49,11 @@ const PROGRAM: &[&str] = &[
     "perun-embedded-ckb",
     "perun-embedded-evm",
     "perun-backend-ckb",
+    "perun-backend-evm",
     "perun-channel",
     "perun-protocol",
     "perun-store",
+    "perun-wire",
 ];
 
 /// Arrows point down; rooms of one floor do not know each other.

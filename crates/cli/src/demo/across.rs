@@ -61,8 +61,10 @@ pub(super) fn cheat(
     let newest = act.agreed(&act.pair.bob)?;
     let (old_version, newest_version) = (old.state.version(), newest.state.version());
     narrator.note(&format!(
-        "Bob paid 0.75 ETH and got 300 CKB for it. He registers version {newest_version} on CKB, \
-         and on Ethereum version {old_version}, in which he had paid 0.25 ETH"
+        "Bob paid 0.75 ETH and got 300 CKB for it: version {newest_version}. He registers it on CKB,"
+    ));
+    narrator.note(&format!(
+        "and on Ethereum version {old_version}, in which he had paid 0.25 ETH and got nothing"
     ));
     *instead.lock().unwrap_or_else(PoisonError::into_inner) = Some(old);
     act.pair.bob.node()?.command(act.opening, Command::Dispute).map_err(words)?;
@@ -70,10 +72,11 @@ pub(super) fn cheat(
     act.pair.bob.node = None;
     // The old state stands on Ethereum before anybody looks: what goes to CKB is seen on its way.
     stage.ethereum.mine()?;
+    act.pair.read(stage, narrator, "register the old state")?;
     let ethereum = stage.ethereum.coin().ledger();
     let ckb = stage.deployment.coin().ledger();
     let both = [(ckb, newest_version), (ethereum, newest_version)];
-    act.wait_registered(stage, narrator, "register, refute", &both)?;
+    act.wait_registered(stage, narrator, "register the newest", &both)?;
     act.pair.alice.expect("the old state on Ethereum", |event| {
         let old = |ledger: LedgerId, version| ledger == ethereum && version == old_version;
         matches!(event, Event::Registered { ledger, version, .. } if old(*ledger, *version))

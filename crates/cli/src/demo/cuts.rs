@@ -64,8 +64,8 @@ pub(super) fn silence(
     let cuts = all.flat_map(|(plot, script)| (1..=script.len()).map(move |cut| (plot, Some(cut))));
     let cuts: Vec<_> = cuts.collect();
     narrator.note(&format!(
-        "undisturbed swaps took {} messages; now one swap for each of them, which is the last that \
-         passes between Alice and Bob",
+        "{} undisturbed swaps took {} messages; now a swap for each, the last that Bob sends or reads",
+        Plot::ALL.len(),
         cuts.len()
     ));
     let mut round = Round::open(stage, &cuts, summary)?;
@@ -314,14 +314,7 @@ impl Round {
         for (place, trial) in self.trials.iter().enumerate() {
             let last = trial.link.passed.last().ok_or("a swap without a message")?;
             let gained = gains[2 * place];
-            let at_least = |due: [i128; 2]| gained[0] >= due[0] && gained[1] >= due[1];
-            let whole = at_least([0, 0]) || at_least(swapped);
-            let ends_with = match gained {
-                [0, 0] => "her own money",
-                gained if gained == swapped => "the swap",
-                _ if whole => "what the swap gives, and her own, which Bob never claimed",
-                _ => "LESS than her due",
-            };
+            let (ends_with, whole) = verdict(gained, swapped);
             let of = self.trials.iter().filter(|other| other.plot == trial.plot).count();
             narrator.cut_point(&CutPoint {
                 plot: trial.plot.told(),
@@ -360,6 +353,20 @@ impl Round {
     }
 }
 
+/// What Alice's gains on CKB and Ethereum come to, given what the swap would give her; and whether
+/// she has at least her own money, or at least what the swap gives.
+fn verdict(gained: [i128; 2], swapped: [i128; 2]) -> (&'static str, bool) {
+    let at_least = |due: [i128; 2]| gained[0] >= due[0] && gained[1] >= due[1];
+    match gained {
+        [0, 0] => ("her own money", true),
+        gained if gained == swapped => ("the swap", true),
+        _ if at_least([0, 0]) || at_least(swapped) => {
+            ("the swap, and her own money, which Bob never claimed", true)
+        }
+        _ => ("LESS than her due", false),
+    }
+}
+
 /// What a machine asks its user about a swap.
 pub(super) fn asked(event: &Event) -> Option<()> {
     matches!(event, Event::SwapRequested { .. }).then_some(())
@@ -373,4 +380,25 @@ pub(super) fn yes() -> Command {
 /// A name for a channel that nobody else draws.
 pub(super) fn fresh_opening() -> Result<OpeningId, Failure> {
     perun_node::entropy().map(OpeningId::new).map_err(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alice_is_whole_with_either_end_of_the_swap_and_with_nothing_less() {
+        let swapped = [-100, 5];
+        for (gained, whole) in [
+            ([0, 0], true),
+            ([-100, 5], true),
+            ([0, 5], true),
+            ([-100, 0], false),
+            ([-1, 4], false),
+            ([0, -1], false),
+            ([-101, 5], false),
+        ] {
+            assert_eq!(verdict(gained, swapped).1, whole, "{gained:?}");
+        }
+    }
 }

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn amounts_are_shown_with_their_unit() {
-        assert_eq!(Kind::Ckb.show(12_50_000_000), "12.5 CKB");
+        assert_eq!(Kind::Ckb.show(1_250_000_000), "12.5 CKB");
         assert_eq!(Kind::Ether.show(20_000_000_000_000_000), "0.02 ETH");
         assert_eq!(Kind::Erc20.show(90), "90 ERC-20");
         for (place, kind) in Kind::ALL.into_iter().enumerate() {

@@ -258,6 +258,20 @@ impl Pair {
         Err(format!("Alice's channel is {phase:?}, and was to be {phases:?}"))
     }
 
+    /// Reads new blocks into the books.
+    pub(super) fn read(
+        &mut self,
+        stage: &Stage,
+        narrator: &mut dyn Narrator,
+        what: &str,
+    ) -> Result<(), Failure> {
+        self.book.read(stage, narrator, what)?;
+        match &mut self.ether_book {
+            Some(book) => book.read(&stage.ethereum, narrator, what),
+            None => Ok(()),
+        }
+    }
+
     /// Makes blocks until `done` says so; after each one both nodes look at the chain.
     pub(super) fn mine_until(
         &mut self,
@@ -272,10 +286,7 @@ impl Pair {
                     node.sync().map_err(words)?;
                 }
             }
-            self.book.read(stage, narrator, what)?;
-            if let Some(book) = &mut self.ether_book {
-                book.read(&stage.ethereum, narrator, what)?;
-            }
+            self.read(stage, narrator, what)?;
             if done(self)? {
                 return Ok(());
             }

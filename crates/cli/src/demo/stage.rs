@@ -1,8 +1,8 @@
 //! The stage: a CKB chain with the scripts on it, somebody who gives everybody money, and the
 //! Ethereum chain beside it.
 //!
-//! The CKB chain is the embedded one, or a dev node behind RPC; both are driven through the same two
-//! traits. Money comes from the dev chain's first account, whose key everybody knows.
+//! The CKB chain is the embedded one, or a dev node behind RPC; both are driven through the same
+//! two traits. Money comes from the dev chain's first account, whose key everybody knows.
 
 use std::sync::Arc;
 

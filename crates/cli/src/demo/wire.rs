@@ -1,9 +1,9 @@
 //! Two houses in one thread, with the real wire between them, held so that every message is seen
 //! and the wire can be cut after any of them.
 //!
-//! A house is everything that a node is but its thread, sockets, clock and disk. Its messages go through
-//! encrypted sessions here as well; what arrives is counted where the receiver's session hands it
-//! over. The invariant: once cut, nothing that the one side does reaches the other.
+//! A house is everything that a node is but its thread, sockets, clock and disk. Its messages go
+//! through encrypted sessions here as well; what arrives is counted where the receiver's session
+//! hands it over. The invariant: once cut, nothing that the one side does reaches the other.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{self, Receiver};

@@ -1,7 +1,7 @@
 //! Rows of the table out of what the contracts' measuring tests print.
 //!
-//! A row is printed under `Logs:` as its name, a colon and a number. The invariant: a line there that
-//! is not a row is an error, so nothing measured is lost.
+//! A row is printed under `Logs:` as its name, a colon and a number. The invariant: a line there
+//! that is not a row is an error, so nothing measured is lost.
 
 /// The rows, by name: tests are printed in no order.
 pub(super) fn rows(printed: &str) -> Result<Vec<String>, String> {

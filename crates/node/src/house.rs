@@ -202,6 +202,11 @@ impl House {
         };
         self.troubled.remove(&ledger);
         self.feed_sightings(now, sightings)?;
+        for (channel, error) in self.ledgers.get(ledger).map(|it| it.unread()).unwrap_or_default() {
+            if let Some((opening, _)) = self.watched.get(&(ledger, channel)) {
+                self.tell(*opening, UserEvent::LedgerTrouble(error.to_string()));
+            }
+        }
         if let Ok(clock) = self.ledgers.get(ledger).and_then(|it| it.clock()) {
             self.feed_all(now, |_| Some(Input::LedgerClock { ledger, now: clock }))?;
         }

@@ -45,6 +45,12 @@ pub trait Ledger: Send {
     /// of everything by itself need not do anything.
     fn unwatch(&mut self, _: &ChannelId) {}
 
+    /// Channels of which the last look could not say how they stand, and why. Each is named once,
+    /// until it can be said again: the others must not wait for it, and its user must know.
+    fn unread(&mut self) -> Vec<(ChannelId, LedgerError)> {
+        Vec::new()
+    }
+
     /// Closes with a final state.
     fn close(
         &mut self,

@@ -238,6 +238,10 @@ impl Ledger for EvmLedger {
         self.watcher.unwatch(id);
     }
 
+    fn unread(&mut self) -> Vec<(ChannelId, LedgerError)> {
+        self.watcher.unread()
+    }
+
     fn close(
         &mut self,
         target: &Target,

@@ -5,7 +5,7 @@
 //! paid, and a registration whose window is over is the outcome. The follower stays silent while
 //! the chain shows the same, so its last report is kept and read anew at every look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::Address;
 use perun_backend_evm::Deployment;
@@ -41,13 +41,17 @@ pub(super) struct Watcher {
     deployment: Deployment,
     follower: Follower,
     watched: BTreeMap<ChannelId, Watched>,
+    /// Those that the last look could not read, and those of them that were not named yet.
+    unread: BTreeSet<ChannelId>,
+    unnamed: Vec<(ChannelId, LedgerError)>,
 }
 
 impl Watcher {
     pub(super) fn new(ledger: LedgerId, deployment: &Deployment, depths: DepthTable) -> Self {
         let follower = Follower::new(deployment.clone(), depths);
         let deployment = deployment.clone();
-        Self { ledger, deployment, follower, watched: BTreeMap::new() }
+        let (watched, unread, unnamed) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        Self { ledger, deployment, follower, watched, unread, unnamed }
     }
 
     /// Watches a channel from the next look on, and tells its standing then.
@@ -104,12 +108,20 @@ impl Watcher {
             }
         }
         self.let_go();
-        match unread.into_iter().next() {
-            Some((_, error)) if sightings.is_empty() && self.follower.watched().count() == 1 => {
-                Err(refused(error))
-            }
-            _ => Ok(sightings),
-        }
+        self.note_unread(unread);
+        Ok(sightings)
+    }
+
+    fn note_unread(&mut self, unread: Vec<(ChannelId, perun_backend_evm::Error)>) {
+        let before = std::mem::take(&mut self.unread);
+        self.unread = unread.iter().map(|(id, _)| *id).collect();
+        let news = unread.into_iter().filter(|(id, _)| !before.contains(id));
+        self.unnamed.extend(news.map(|(id, error)| (id, refused(error))));
+    }
+
+    /// Channels that the last looks could not read, each named once until it is read again.
+    pub(super) fn unread(&mut self) -> Vec<(ChannelId, LedgerError)> {
+        std::mem::take(&mut self.unnamed)
     }
 
     fn sighting(

@@ -10,7 +10,7 @@ pub use code::{Artifact, Code, Codes};
 use std::collections::BTreeMap;
 
 use alloy_primitives::Address;
-use perun_channel::{Allocation, Asset, BackendId};
+use perun_channel::{Allocation, Asset};
 
 use crate::Error;
 use crate::abi::{eth, party, solidity as sol};
@@ -66,12 +66,13 @@ impl Deployment {
         Asset::ethereum(self.chain, party(holder))
     }
 
-    /// Whether the contract pays this asset: of this chain, with a holder.
+    /// Whether the contract pays this asset: of this chain, with a holder, and spelt as we spell
+    /// it. The hub has two rows of one holder for one asset that stands twice and registers no
+    /// state of theirs, whatever else they say; so nothing may be deposited for such a channel.
     #[must_use]
     pub fn is_ours(&self, asset: &Asset) -> bool {
-        asset.backend() == BackendId::ETHEREUM
-            && asset.chain() == self.chain
-            && eth(asset.holder()) != Address::ZERO
+        let holder = eth(asset.holder());
+        holder != Address::ZERO && *asset == self.asset(holder)
     }
 
     /// The rows of an outcome that are of this chain.
@@ -120,6 +121,8 @@ impl Deployment {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use perun_channel::BackendId;
+
     use super::*;
 
     pub(crate) fn deployment() -> Deployment {
@@ -134,5 +137,9 @@ pub(crate) mod tests {
         assert!(!here.is_ours(&Asset::ethereum(1, holder)));
         assert!(!here.is_ours(&Asset::ethereum(31_337, perun_channel::Address::ZERO)));
         assert!(!here.is_ours(&Asset::ckb(31_337)));
+        for (kind, foreign) in [(1, vec![]), (1, vec![1; 32]), (2, vec![0; 32])] {
+            let kind = BackendId::new(kind);
+            assert!(!here.is_ours(&Asset::new(kind, 31_337, holder, foreign).unwrap()));
+        }
     }
 }

@@ -274,10 +274,14 @@ fn who_brings_nothing_is_paid_to_its_wallet() {
 fn an_asset_that_the_hub_does_not_know_is_refused() {
     let story = Story::new(1);
     let stranger = Address::new([0x77; 20]);
-    let chain = story.evm.coin().chain();
-    for holder in [stranger, Address::ZERO] {
-        let assets = vec![Asset::ethereum(chain, holder)];
-        let outcome = Allocation::new(assets, vec![row([5, 5])], Vec::new()).unwrap();
+    let coin = story.evm.coin();
+    let [unknown, none] =
+        [stranger, Address::ZERO].map(|holder| Asset::ethereum(coin.chain(), holder));
+    // The coin under another spelling: with both, no state could ever be registered.
+    let twin = Asset::new(coin.backend(), coin.chain(), *coin.holder(), vec![1]).unwrap();
+    for assets in [vec![unknown], vec![none], vec![twin.clone()], vec![coin, twin]] {
+        let balances = vec![row([5, 5]); assets.len()];
+        let outcome = Allocation::new(assets, balances, Vec::new()).unwrap();
         let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
         let refused = story.pair.alice.node().open(peer_of(&story.pair.bob), request);
         let text = refused.unwrap_err().to_string();

@@ -209,7 +209,7 @@ impl Dispute {
     }
 
     fn opening(&self, tape: &mut Tape<'_>) -> Paper {
-        let (inks, list) = self.signatures(tape, 8);
+        let (inks, list) = self.signatures(tape, 12);
         Paper {
             version: 0,
             is_final: false,
@@ -224,23 +224,24 @@ impl Dispute {
 
     fn paper(&self, tape: &mut Tape<'_>) -> Paper {
         let small = u64::try_from(tape.number(1)).unwrap_or(0);
-        let edges = [1, 2, 3, 4, small, small, 0, 1 << 48, (1 << 48) - 1, u64::MAX, 256, 1 << 32];
-        let version = tape.pick(&edges);
+        let edges = [0, 1 << 48, (1 << 48) - 1, u64::MAX, 256, 1 << 32];
+        let edge = tape.pick(&edges);
+        let version = tape.pick(&[1, 2, 3, 4, 5, 2, 3, small, small, edge]);
         let is_final = tape.one_in(4);
         let mut balances: Vec<Vec<u128>> =
             self.rows.iter().map(|row| moved(tape, &row.opening)).collect();
-        let locked = tape.one_in(10).then(|| self.lock(tape, &mut balances));
-        let data = match tape.below(8) {
-            6 => Data::Junk((0..tape.below(70)).map(|_| tape.byte()).collect()),
+        let locked = tape.one_in(12).then(|| self.lock(tape, &mut balances));
+        let data = match tape.below(16) {
+            15 => Data::Junk((0..tape.below(70)).map(|_| tape.byte()).collect()),
             // A final state can carry none; once in a while it does.
-            3..6 if !is_final || tape.one_in(8) => Data::Swap(self.legs(tape, &balances)),
+            7..15 if !is_final || tape.one_in(8) => Data::Swap(self.legs(tape, &balances)),
             _ => Data::Nothing,
         };
-        let is_elsewhere = tape.one_in(24);
-        if tape.one_in(20) {
+        let is_elsewhere = tape.one_in(32);
+        if tape.one_in(24) {
             self.misshape(tape, &mut balances);
         }
-        let (inks, list) = self.signatures(tape, 5);
+        let (inks, list) = self.signatures(tape, 8);
         Paper { version, is_final, is_elsewhere, balances, data, locked, inks, list }
     }
 
@@ -278,9 +279,13 @@ impl Dispute {
             let from = tape.byte() % count;
             let to = (from + 1 + tape.byte() % (count - 1)) % count;
             let has = amounts.get(usize::from(from)).copied().unwrap_or(0);
+            if has == 0 && !tape.one_in(16) {
+                continue;
+            }
             let amount = part(tape, has).max(1);
-            let after = [self.challenge, 1, self.challenge - 1, self.challenge + 1, 1_000_000];
-            let expiry = OPENING + tape.pick(&after);
+            // Where the first window ends, and later.
+            let window = OPENING + 10 + self.challenge;
+            let expiry = tape.pick(&[window, window + 1, window + self.challenge, window + 500]);
             let expiry = tape.pick(&[expiry, expiry, expiry, expiry, expiry, 1, EXPIRY_END - 1]);
             legs.push(Leg { row, from, to, expiry, amount });
         }
@@ -340,22 +345,29 @@ impl Dispute {
         let mut registered: Vec<(usize, u64)> = Vec::new();
         for position in 0..tape.pick(&[2, 1, 2, 3, 2, 3, 4, 2]) {
             let any = tape.below(self.papers.len());
-            let usual = if position == 0 { [0, 0, 0, 0, 0, 1, 2, 2] } else { [1, 1, 1, 0, 0, 1, 2, 1] };
+            let usual = match position {
+                0 => [0, 0, 0, 0, 0, 0, 0, 0, 2, 1],
+                _ => [1, 1, 1, 1, 1, 0, 0, 0, 2, 1],
+            };
             let kind = tape.pick(&usual);
-            let last = registered.last().map_or(any, |(paper, _)| *paper);
-            let paper = if kind == 1 && !tape.one_in(8) { last } else { any };
+            let paper = match (kind, registered.last()) {
+                _ if tape.one_in(8) => any,
+                (1, Some((last, _))) => *last,
+                (2, _) => self.papers.iter().position(|paper| paper.is_final).unwrap_or(any),
+                _ => any,
+            };
             now = self.moment(tape, now, kind == 1, &registered);
             let act = match kind {
                 0 => {
                     registered.push((paper, now));
                     let by = tape.byte() % u8::try_from(self.parties).unwrap_or(2);
-                    let delegate = tape.one_in(3);
+                    let delegate = tape.one_in(if registered.len() > 1 { 2 } else { 12 });
                     Act::Register { paper, by, delegate }
                 }
                 1 => {
                     let has_swap = matches!(self.papers[paper].data, Data::Swap(_));
                     let rarely = [End::Lapse, End::Lapse, End::Lapse, End::Claim];
-                    let often = [End::Lapse, End::Claim, End::Claim, End::Guess];
+                    let often = [End::Lapse, End::Claim, End::Claim, End::Lapse, End::Guess];
                     Act::Conclude { paper, end: tape.pick(if has_swap { &often } else { &rarely }) }
                 }
                 _ => Act::Close { paper },
@@ -383,7 +395,7 @@ impl Dispute {
             false => expiries[tape.below(expiries.len())],
         };
         let aims = match concludes {
-            true => [last, last, last.max(expiry), first, expiry, now],
+            true => [last, last, last.max(expiry), last.max(expiry), first, now],
             false => [now, now, now, first, last, expiry],
         };
         let aim = tape.pick(&aims);

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use perun_disputes::{Bench, Census, Committed, report, search, trial};
+use perun_disputes::{Census, Committed, report, search, trial};
 
 /// Where the seeds of the committed run begin.
 const SEED: u64 = 1 << 40;

@@ -238,7 +238,7 @@ impl Dispute {
             _ => Data::Nothing,
         };
         let is_elsewhere = tape.one_in(32);
-        if tape.one_in(24) {
+        if tape.one_in(24) && locked.is_none() {
             self.misshape(tape, &mut balances);
         }
         let (inks, list) = self.signatures(tape, 8);
@@ -409,7 +409,8 @@ fn rows(tape: &mut Tape<'_>, parties: usize) -> Vec<Row> {
     let mut kinds: Vec<Kind> = match tape.below(4) {
         0 | 1 => plain.to_vec(),
         _ => {
-            let mask = tape.byte();
+            let rare = if tape.one_in(6) { 0 } else { 1 << 7 };
+            let mask = tape.byte() & !rare;
             let kinds = Kind::ALL.iter().enumerate();
             kinds.filter(|(place, _)| mask >> place & 1 == 1).map(|(_, kind)| *kind).collect()
         }

@@ -161,13 +161,19 @@ impl<'a> Evm<'a> {
     fn open(&mut self) {
         let mut value = U256::ZERO;
         let mut deposits = Vec::new();
-        for (row, holder) in self.rows() {
-            for (amount, participant) in self.scene.opening(row).iter().zip(&self.parties) {
+        let rows = self.rows();
+        for (place, (row, holder)) in rows.iter().enumerate() {
+            // Two rows of one holder: nobody can register such a channel, nor should fund it.
+            if rows[..place].iter().any(|(_, other)| other == holder) {
+                continue;
+            }
+            for (amount, participant) in self.scene.opening(*row).iter().zip(&self.parties) {
                 let amount = U256::from(*amount);
-                if holder == hub() {
+                if *holder == hub() {
                     value += amount;
                 }
-                let (participant, source) = (*participant, sol::Source::Sender);
+                let (holder, participant) = (*holder, *participant);
+                let source = sol::Source::Sender;
                 deposits.push(sol::Deposit { holder, participant, amount, source, data: Bytes::new() });
             }
         }
@@ -305,7 +311,8 @@ impl Judge for Evm<'_> {
 /// The class of an error of the hub.
 fn fault(name: &str) -> Fault {
     match name {
-        "ChannelId" | "BalanceShape" | "FinalWithLocked" | "Data" | "Amount" => Fault::State,
+        "ChannelId" | "BalanceShape" | "FinalWithLocked" | "Data" | "Amount"
+        | "DuplicateAsset" => Fault::State,
         "WrongChild" => Fault::Locked,
         "SignatureCount" | "BadSignature" => Fault::Signature,
         "Version" => Fault::Version,

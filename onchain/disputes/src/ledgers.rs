@@ -45,11 +45,14 @@ pub enum Kind {
     Elsewhere,
     /// An asset of a chain of neither kind.
     Unknown,
+    /// An asset of a chain of neither kind that has the number of the Ethereum chain, and the hub
+    /// for its holder.
+    Mimic,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::CkbCoin,
         Self::CkbToken,
         Self::CkbOtherToken,
@@ -57,6 +60,7 @@ impl Kind {
         Self::EvmToken,
         Self::Elsewhere,
         Self::Unknown,
+        Self::Mimic,
     ];
 
     /// As states name it.
@@ -72,9 +76,10 @@ impl Kind {
             Self::EvmCoin => Asset::ethereum(EVM_CHAIN, holder(hub())),
             Self::EvmToken => Asset::ethereum(EVM_CHAIN, holder(facade())),
             Self::Elsewhere => Asset::ethereum(1, holder(hub())),
-            Self::Unknown => {
+            Self::Unknown | Self::Mimic => {
+                let chain = if self == Self::Mimic { EVM_CHAIN } else { CKB_CHAIN };
                 let kind = BackendId::new(77);
-                Asset::new(kind, CKB_CHAIN, holder(hub()), vec![1, 2, 3]).expect("few bytes")
+                Asset::new(kind, chain, holder(hub()), vec![1, 2, 3]).expect("few bytes")
             }
         }
     }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use perun_channel::{
-    Allocation, Amount, Asset, LedgerId, Signature, SignedState, State, Swap, transition,
+    Address, Allocation, Amount, Asset, LedgerId, Signature, SignedState, State, Swap, transition,
 };
 
 use crate::dispute::{Act, End, Step};
@@ -94,6 +94,18 @@ pub struct Law {
     pub repeats: bool,
     /// How many bits a version may have.
     pub version_bits: u32,
+    /// Knows an asset by its chain's number and its holder alone, whatever kind of ledger it names:
+    /// another row with the same two makes a state none.
+    pub ignores_kinds: bool,
+}
+
+impl Law {
+    /// Whether the ledger pays this asset.
+    #[must_use]
+    pub fn pays(&self, asset: &Asset) -> bool {
+        let mimics = self.ignores_kinds && *asset.holder() != Address::ZERO;
+        asset.ledger() == self.ledger || (mimics && asset.chain() == self.ledger.chain())
+    }
 }
 
 /// CKB (`docs/spec/ckb.md`).
@@ -109,6 +121,7 @@ pub const CKB_LAW: Law = Law {
     settles_locked: false,
     repeats: false,
     version_bits: 64,
+    ignores_kinds: false,
 };
 
 /// Ethereum (`docs/spec/evm.md`).
@@ -124,6 +137,7 @@ pub const EVM_LAW: Law = Law {
     settles_locked: true,
     repeats: true,
     version_bits: 48,
+    ignores_kinds: true,
 };
 
 /// Every fault of a step, or what it brings about.
@@ -269,7 +283,7 @@ impl<'a> Rules<'a> {
             End::Guess => Some([7; 32]),
             End::Lapse => None,
         };
-        let is_here = |asset: &Asset| asset.ledger() == self.law.ledger;
+        let is_here = |asset: &Asset| self.law.pays(asset);
         let swap = Swap::pending(state).ok().flatten();
         let expiry = swap.as_ref().and_then(|swap| swap.expiry(state.outcome(), is_here));
         let opens = |preimage| swap.as_ref().is_some_and(|swap| swap.opened_by(&preimage));
@@ -328,7 +342,7 @@ impl<'a> Rules<'a> {
     /// What everybody gets of an outcome, and of a locked channel's, on this ledger.
     fn payouts(&self, outcome: &Allocation, below: Option<&Allocation>) -> Vec<Vec<u128>> {
         let rows = outcome.assets().iter().enumerate();
-        let here = rows.filter(|(_, asset)| asset.ledger() == self.law.ledger);
+        let here = rows.filter(|(_, asset)| self.law.pays(asset));
         here.map(|(row, _)| {
             let opening = self.scene.opening(row);
             let owed = |index: usize| {
@@ -401,6 +415,12 @@ impl<'a> Rules<'a> {
         let totals = state.outcome().totals();
         let fits = totals.is_ok_and(|totals| totals.iter().eq(rows.iter().map(|row| &row.total)));
         if self.law.knows_totals && !fits {
+            faults.insert(Fault::State);
+        }
+        let here = state.outcome().assets().iter().filter(|asset| self.law.pays(asset));
+        let holders: Vec<_> = here.map(|asset| (asset.chain(), asset.holder())).collect();
+        let distinct: BTreeSet<_> = holders.iter().collect();
+        if self.law.ignores_kinds && distinct.len() < holders.len() {
             faults.insert(Fault::State);
         }
         faults

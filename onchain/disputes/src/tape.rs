@@ -7,7 +7,7 @@
 use perun_onchain_tests::Draw;
 
 /// Bytes of a fresh tape; more than almost any dispute reads.
-const LENGTH: usize = 160;
+const LENGTH: usize = 384;
 /// How many tapes the shrinker tries at most.
 const TRIES: usize = 4_000;
 

@@ -1,5 +1,5 @@
 //! No difference between the three judges: on the corpus, on the committed seed, and on as many
-//! disputes as somebody asks for (`PERUN_DISPUTES`). And planted differences are found.
+//! disputes as somebody asks for (`PERUN_DISPUTES`, from number `PERUN_FIRST` on).
 
 use std::time::Instant;
 
@@ -10,10 +10,10 @@ const SEED: u64 = 1 << 40;
 /// How many disputes it has.
 const RUNS: u64 = if cfg!(feature = "long") { 100_000 } else { 300 };
 
-fn runs() -> u64 {
-    match std::env::var("PERUN_DISPUTES") {
-        Ok(number) => number.parse().expect("PERUN_DISPUTES is a number of disputes"),
-        Err(_) => RUNS,
+fn asked(name: &str, unless: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(number) => number.parse().unwrap_or_else(|_| panic!("{name} is a number of disputes")),
+        Err(_) => unless,
     }
 }
 
@@ -38,8 +38,9 @@ fn judges_agree_on_the_corpus() {
 
 #[test]
 fn judges_agree_on_the_committed_seed() {
-    let (runs, start) = (runs(), Instant::now());
-    match search(SEED..SEED + runs, &Committed) {
+    let (runs, first) = (asked("PERUN_DISPUTES", RUNS), SEED + asked("PERUN_FIRST", 0));
+    let start = Instant::now();
+    match search(first..first + runs, &Committed) {
         Ok(census) => {
             let seconds = start.elapsed().as_secs_f64();
             println!("{runs} disputes in {seconds:.0} s, no difference: {census:#?}");

@@ -119,7 +119,7 @@ fn a_comparison_that_is_off_by_one_is_seen_and_shrunk() {
 
 #[test]
 fn every_field_of_the_law_is_needed() {
-    let changes: [fn(&mut Law); 10] = [
+    let changes: [fn(&mut Law); 11] = [
         |law| law.window_restarts ^= true,
         |law| law.takes_late_states ^= true,
         |law| law.final_ends_window ^= true,
@@ -129,6 +129,7 @@ fn every_field_of_the_law_is_needed() {
         |law| law.knows_totals ^= true,
         |law| law.settles_locked ^= true,
         |law| law.repeats ^= true,
+        |law| law.ignores_kinds ^= true,
         |law| law.version_bits = 48 + 64 - law.version_bits,
     ];
     for (field, change) in changes.iter().enumerate() {

@@ -1,10 +1,11 @@
-//! Prints a corpus: for everything that can happen to a step on a ledger, the smallest dispute in
-//! which it was seen among the seeds from 0 on. The argument says how many seeds.
+//! Prints a corpus: for every way in which a step can end on a ledger (accepted, or refused for one
+//! fault and no other), a small dispute in which it does. The argument says how many seeds are
+//! looked through. By the rules alone, which is quick; the test shows the corpus to all judges.
 
 use std::collections::BTreeSet;
 
 use perun_disputes::tape::{recorded, shrink};
-use perun_disputes::{Census, Committed, trial};
+use perun_disputes::{CKB_LAW, Census, Clerks, EVM_LAW, trial};
 
 fn main() {
     let seeds = std::env::args().nth(1).and_then(|seeds| seeds.parse().ok()).unwrap_or(1_000);
@@ -12,7 +13,7 @@ fn main() {
     for seed in 0..seeds {
         let tape = recorded(seed);
         for what in census(&tape).into_keys() {
-            if known.contains(&what) {
+            if known.contains(&what) || what.contains(',') {
                 continue;
             }
             let small = shrink(&tape, |tape| census(tape).contains_key(&what));
@@ -25,8 +26,9 @@ fn main() {
 
 fn census(tape: &[u8]) -> Census {
     let mut census = Census::new();
-    if let Err(difference) = trial(tape, &Committed, &mut census) {
-        panic!("a difference: {difference}");
+    let clerks = Clerks { evm: EVM_LAW, ckb: CKB_LAW };
+    if let Err(difference) = trial(tape, &clerks, &mut census) {
+        panic!("the rules differ from themselves: {difference}");
     }
     census
 }

@@ -80,12 +80,11 @@ impl<'a> Ckb<'a> {
         let confirms = old.phase == Phase::Open && old.state_hash == sheet.hash;
         let signers: Vec<usize> =
             if confirms { vec![registrant] } else { (0..self.scene.dispute.parties).collect() };
-        let signatures = self.scene.signatures(paper, &signers, |signer, state| {
-            match signer == registrant {
+        let signatures =
+            self.scene.signatures(paper, &signers, |signer, state| match signer == registrant {
                 true => registration_digest(kind, state.id(), &state.hash(), slot),
                 false => state.digest(),
-            }
-        });
+            });
         let mut draft = Draft::default();
         draft.spend(self.sketch(old), 0);
         draft.make(self.sketch(&next));
@@ -133,17 +132,13 @@ impl<'a> Ckb<'a> {
         let rows = self.scene.channel.setup.rows().iter().map(|row| row.total);
         let has_totals = state.outcome().totals().is_ok_and(|totals| totals.into_iter().eq(rows));
         let no_data = Vec::new();
-        let body = State::new(
-            *state.id(),
-            state.version(),
-            state.outcome().clone(),
-            no_data,
-            false,
-        );
+        let body =
+            State::new(*state.id(), state.version(), state.outcome().clone(), no_data, false);
         let plain = body.expect("no data");
         let shape = perun_channel::transition::check_state(self.scene.params(), &plain).is_ok();
         let sound = perun_channel::Swap::pending(state);
-        let fits = sound.is_ok_and(|swap| swap.is_none_or(|swap| swap.fits(state.outcome()).is_ok()));
+        let fits =
+            sound.is_ok_and(|swap| swap.is_none_or(|swap| swap.fits(state.outcome()).is_ok()));
         has_totals && shape && fits && state.outcome().locked().is_empty()
     }
 
@@ -190,7 +185,8 @@ impl<'a> Ckb<'a> {
                 }
                 let kind = terms.token();
                 let tokens = theirs.filter(|cell| cell.kind_hash() == kind);
-                tokens.map(|cell| u128::from_le_bytes(cell.data[..].try_into().unwrap_or([0; 16])))
+                tokens
+                    .map(|cell| u128::from_le_bytes(cell.data[..].try_into().unwrap_or([0; 16])))
                     .sum()
             });
             parties.collect()

@@ -420,7 +420,8 @@ fn rows(tape: &mut Tape<'_>, parties: usize) -> Vec<Row> {
     }
     kinds.sort_by_key(|kind| kind.asset());
     let row = |kind: Kind| {
-        let most = if kind == Kind::CkbCoin { u128::from(u64::MAX - 2_000 * CKB) } else { u128::MAX };
+        let most =
+            if kind == Kind::CkbCoin { u128::from(u64::MAX - 2_000 * CKB) } else { u128::MAX };
         let random = tape.number(16) % (most / 2);
         let total = tape.pick(&[100, 100, 1_000_000, 0, 1, most, most - 1, random]);
         Row { kind, opening: split(tape, total, parties) }

@@ -53,15 +53,16 @@ fn deploy() -> Over<EmptyDB> {
     let path = format!("{folder}/PerunHub.json");
     let json = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let artifact = Artifact::parse(&json).expect("an artifact");
-    let code = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../crates/backend-evm/tests/tokens/TestToken.hex"
-    );
+    let code =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/backend-evm/tests/tokens/TestToken.hex");
     let code = std::fs::read_to_string(code).unwrap_or_else(|error| panic!("{code}: {error}"));
     let code: Bytes = code.trim().parse().expect("hexadecimal");
     let mut make = |code: Bytes, at: Address| {
         let result = transact(&mut world, OPENING - 100, TxKind::Create, U256::ZERO, code);
-        assert!(matches!(&result, Ok(ExecutionResult::Success { output: Output::Create(_, Some(made)), .. }) if *made == at), "{result:?}");
+        assert!(
+            matches!(&result, Ok(ExecutionResult::Success { output: Output::Create(_, Some(made)), .. }) if *made == at),
+            "{result:?}"
+        );
     };
     make(artifact.creation().clone(), hub());
     make(code, token());
@@ -174,7 +175,13 @@ impl<'a> Evm<'a> {
                 }
                 let (holder, participant) = (*holder, *participant);
                 let source = sol::Source::Sender;
-                deposits.push(sol::Deposit { holder, participant, amount, source, data: Bytes::new() });
+                deposits.push(sol::Deposit {
+                    holder,
+                    participant,
+                    amount,
+                    source,
+                    data: Bytes::new(),
+                });
             }
         }
         let id = word(&self.scene.params().id());
@@ -216,16 +223,23 @@ impl<'a> Evm<'a> {
                 };
                 use sol::Hub as H;
                 match (preimage, pays) {
-                    (None, false) => H::concludeCall { params, state, subStates: subs }.abi_encode(),
-                    (None, true) => H::concludeAndPayCall { params, state, subStates: subs }.abi_encode(),
+                    (None, false) => {
+                        H::concludeCall { params, state, subStates: subs }.abi_encode()
+                    }
+                    (None, true) => {
+                        H::concludeAndPayCall { params, state, subStates: subs }.abi_encode()
+                    }
                     (Some(preimage), false) => {
                         H::concludeWithPreimageCall { params, state, subStates: subs, preimage }
                             .abi_encode()
                     }
-                    (Some(preimage), true) => {
-                        H::concludeAndPayWithPreimageCall { params, state, subStates: subs, preimage }
-                            .abi_encode()
+                    (Some(preimage), true) => H::concludeAndPayWithPreimageCall {
+                        params,
+                        state,
+                        subStates: subs,
+                        preimage,
                     }
+                    .abi_encode(),
                 }
             }
             Act::Close { paper } => {
@@ -311,8 +325,9 @@ impl Judge for Evm<'_> {
 /// The class of an error of the hub.
 fn fault(name: &str) -> Fault {
     match name {
-        "ChannelId" | "BalanceShape" | "FinalWithLocked" | "Data" | "Amount"
-        | "DuplicateAsset" => Fault::State,
+        "ChannelId" | "BalanceShape" | "FinalWithLocked" | "Data" | "Amount" | "DuplicateAsset" => {
+            Fault::State
+        }
         "WrongChild" => Fault::Locked,
         "SignatureCount" | "BadSignature" => Fault::Signature,
         "Version" => Fault::Version,

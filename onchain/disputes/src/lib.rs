@@ -21,6 +21,7 @@
 //! from a tape of bytes ([`tape`]), which is what is shrunk, printed and kept in `corpus.txt`.
 
 pub mod ckb;
+mod clerk;
 pub mod dispute;
 pub mod evm;
 mod ledgers;
@@ -29,6 +30,7 @@ pub mod scene;
 pub mod tape;
 mod trial;
 
+pub use clerk::{Clerk, Clerks};
 pub use dispute::Dispute;
 pub use ledgers::{CKB_CHAIN, EVM_CHAIN, Kind};
 pub use rules::{CKB_LAW, EVM_LAW, Fault, Law, Outcome};

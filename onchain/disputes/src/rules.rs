@@ -372,7 +372,8 @@ impl<'a> Rules<'a> {
         let all: Vec<usize> = (0..params.participants().len()).collect();
         let signers = only.map_or(all, |one| vec![usize::from(one)]);
         let bytes = self.scene.signatures(paper, &signers, |_, state| state.digest());
-        let strict: Result<Vec<Signature>, _> = bytes.iter().map(|one| Signature::new(one)).collect();
+        let strict: Result<Vec<Signature>, _> =
+            bytes.iter().map(|one| Signature::new(one)).collect();
         let Ok(strict) = strict else { return false };
         match (only, strict.as_slice()) {
             (Some(one), [signature]) => {

@@ -97,9 +97,10 @@ impl Scene {
     fn sheet(&self, position: usize) -> Sheet {
         let paper = &self.dispute.papers[position];
         let id = if paper.is_elsewhere { self.other_id() } else { self.params().id() };
-        let child = paper.locked.as_ref().map(|locked| {
-            self.child(position, amounts(&locked.shares), locked.is_shown)
-        });
+        let child = paper
+            .locked
+            .as_ref()
+            .map(|locked| self.child(position, amounts(&locked.shares), locked.is_shown));
         let entries = child.iter().map(|child| {
             let totals = child.state.outcome().totals().expect("parts of balances");
             SubAlloc::new(child.params.id(), totals, Vec::new())
@@ -123,9 +124,8 @@ impl Scene {
         let state = State::new(params.id(), Version::new(1), outcome, Vec::new(), false);
         let state = state.expect("no data");
         let digest = state.digest();
-        let signatures = self.channel.parties.iter().map(|party| {
-            sign(&digest, &party.key).as_bytes().to_vec()
-        });
+        let signatures =
+            self.channel.parties.iter().map(|party| sign(&digest, &party.key).as_bytes().to_vec());
         let signatures = signatures.collect();
         Child { params, state, signatures, is_shown }
     }
@@ -240,13 +240,8 @@ fn channel(dispute: &Dispute) -> Channel {
         Participant::new(*address, identity.to_foreign()).expect("short")
     });
     let origin = ckb_hash(&[b"origin", &dispute.name]);
-    let setup = Setup::new(
-        origin,
-        CKB_CHAIN,
-        dispute.challenge,
-        identities.collect(),
-        rows.collect(),
-    );
+    let setup =
+        Setup::new(origin, CKB_CHAIN, dispute.challenge, identities.collect(), rows.collect());
     let tokens = dispute.rows.iter().filter_map(|row| row.kind.script()).collect();
     Channel { setup: setup.expect("sound terms"), parties, tokens, opening: Vec::new() }
 }

@@ -130,7 +130,10 @@ mod tests {
     #[test]
     fn behind_the_end_everything_is_the_plainest_choice() {
         let mut tape = Tape::new(&[7]);
-        assert_eq!((tape.below(4), tape.below(4), tape.one_in(2), tape.number(3)), (3, 0, false, 0));
+        assert_eq!(
+            (tape.below(4), tape.below(4), tape.one_in(2), tape.number(3)),
+            (3, 0, false, 0)
+        );
     }
 
     #[test]

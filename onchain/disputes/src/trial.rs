@@ -143,8 +143,7 @@ fn fails(tape: &[u8], bench: &dyn Bench, census: &mut Census) -> bool {
 #[must_use]
 pub fn report(tape: &[u8], bench: &dyn Bench) -> (Vec<u8>, String) {
     let small = tape::shrink(tape, |tape| fails(tape, bench, &mut Census::new()));
-    let ended =
-        catch_unwind(AssertUnwindSafe(|| trial(&small, bench, &mut Census::new())));
+    let ended = catch_unwind(AssertUnwindSafe(|| trial(&small, bench, &mut Census::new())));
     let difference = match ended {
         Ok(Err(difference)) => difference.to_string(),
         Ok(Ok(())) => "  the judges agree after all\n".to_owned(),

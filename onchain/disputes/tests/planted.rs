@@ -3,35 +3,10 @@
 //! ledgers would differ.
 
 use perun_disputes::dispute::Step;
-use perun_disputes::rules::Rules;
 use perun_disputes::{
-    Bench, CKB_LAW, EVM_LAW, Judge, Law, Outcome, Scene, Verdict, ckb::Ckb, evm::Evm, report, search,
+    Bench, CKB_LAW, Clerk, Clerks, EVM_LAW, Judge, Law, Outcome, Scene, Verdict, ckb::Ckb,
+    evm::Evm, report, search,
 };
-
-/// The rules in a court's place: quick, and right under the right law.
-struct Clerk<'a>(Rules<'a>);
-
-impl Judge for Clerk<'_> {
-    fn step(&mut self, step: &Step) -> Verdict {
-        self.0.step(step).map_err(|faults| (faults.into_iter().collect(), "refused".to_owned()))
-    }
-}
-
-/// Clerks under these laws.
-struct Clerks {
-    evm: Law,
-    ckb: Law,
-}
-
-impl Bench for Clerks {
-    fn evm<'a>(&self, scene: &'a Scene) -> Box<dyn Judge + 'a> {
-        Box::new(Clerk(Rules::new(scene, self.evm)))
-    }
-
-    fn ckb<'a>(&self, scene: &'a Scene) -> Box<dyn Judge + 'a> {
-        Box::new(Clerk(Rules::new(scene, self.ckb)))
-    }
-}
 
 /// A court whose settlements give one unit of the last row to the wrong participant.
 struct Thief<J>(J);
@@ -69,12 +44,12 @@ struct Planted {
 
 impl Bench for Planted {
     fn evm<'a>(&self, scene: &'a Scene) -> Box<dyn Judge + 'a> {
-        let honest = || Box::new(Clerk(Rules::new(scene, EVM_LAW))) as Box<dyn Judge + 'a>;
+        let honest = || Box::new(Clerk::new(scene, EVM_LAW)) as Box<dyn Judge + 'a>;
         self.evm.map_or_else(honest, |court| court(scene))
     }
 
     fn ckb<'a>(&self, scene: &'a Scene) -> Box<dyn Judge + 'a> {
-        let honest = || Box::new(Clerk(Rules::new(scene, CKB_LAW))) as Box<dyn Judge + 'a>;
+        let honest = || Box::new(Clerk::new(scene, CKB_LAW)) as Box<dyn Judge + 'a>;
         self.ckb.map_or_else(honest, |court| court(scene))
     }
 }

@@ -2,7 +2,7 @@
 # Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
 
 .PHONY: demo test fmt tidy lint docs unit interop evm-tools evm prove anvil xudt toolchain scripts node lint-onchain \
-        costs real-node demo-embedded demo-real models seeds mutants bench again setup
+        costs real-node demo-embedded demo-real models seeds mutants disputes bench again setup
 
 CARGO  := cargo
 LOCKED := --locked
@@ -20,7 +20,7 @@ FRESH := target/onchain-fresh
 
 # The order is by price: what fails fast comes first, what needs the CKB node comes last.
 STEPS := fmt tidy lint docs unit evm-tools evm prove anvil xudt toolchain scripts lint-onchain demo-embedded models \
-         seeds mutants bench costs node real-node demo-real again
+         seeds mutants disputes bench costs node real-node demo-real again
 
 demo: demo-embedded
 
@@ -110,6 +110,10 @@ seeds:
 # Damaged transactions, more than 100,000, for the committed programs and the pure verdict.
 mutants:
 	$(CARGO) test $(LOCKED) --release --package perun-onchain-tests --features long --test chance
+
+# A hundred thousand disputes for the rules, the contracts in the EVM and the scripts in CKB's machine.
+disputes:
+	$(CARGO) test $(LOCKED) --release --package perun-disputes --features long --test disputes -- --nocapture
 
 # Fails if an update costs more than 1.15 times its signatures.
 bench:

@@ -71,6 +71,7 @@ const FLOORS: &[Floor] = &[
     floor("vault-lock", &["perun-channel", "perun-apps"], None),
     floor("simple-udt", &[], None),
     floor("perun-onchain-tests", &["perun-channel"], None),
+    floor("perun-disputes", &["perun-channel", "perun-backend-evm", "perun-onchain-tests"], None),
     floor("perun-loopback", &[], Some(1)),
     floor("perun-embedded-ckb", &["perun-backend-ckb", "perun-channel", "perun-loopback"], None),
     floor("perun-embedded-evm", &["perun-loopback"], None),

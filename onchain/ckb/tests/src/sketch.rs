@@ -170,6 +170,11 @@ impl Sketch {
     /// Runs every script of ours and the pure verdict, and panics unless they agree on each code.
     #[must_use]
     pub fn trial(&self) -> Trial {
+        self.verdicts().unwrap_or_else(|difference| panic!("{difference}\n{self:?}"))
+    }
+
+    /// Runs every script of ours and the pure verdict, and says where they do not agree.
+    pub fn verdicts(&self) -> Result<Trial, String> {
         try_transaction(self)
     }
 }

@@ -399,7 +399,9 @@ impl Dispute {
             false => [now, now, now, first, last, expiry],
         };
         let aim = tape.pick(&aims);
-        let beside = tape.pick(&[aim, aim, aim, aim + 1, aim - 1, aim + 5]);
+        // Before an expiry of 0 nothing is: then it is the latest moment.
+        let before = aim.wrapping_sub(1);
+        let beside = tape.pick(&[aim, aim, aim, aim + 1, before, aim + 5]);
         beside.clamp(now, LATEST)
     }
 }

@@ -91,7 +91,7 @@ where
     cfg = cfg.with_chain_id(EVM_CHAIN);
     cfg.disable_nonce_check = true;
     let block = BlockEnv {
-        number: U256::from(at - OPENING + 1_000),
+        number: U256::from(at + 1_000 - OPENING),
         timestamp: U256::from(at),
         gas_limit: GAS,
         basefee: 0,

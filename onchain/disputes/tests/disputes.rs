@@ -8,7 +8,7 @@ use perun_disputes::{Census, Committed, report, search, trial};
 /// Where the seeds of the committed run begin.
 const SEED: u64 = 1 << 40;
 /// How many disputes it has.
-const RUNS: u64 = if cfg!(feature = "long") { 100_000 } else { 300 };
+const RUNS: u64 = if cfg!(feature = "long") { 100_000 } else { 120 };
 
 fn asked(name: &str, unless: u64) -> u64 {
     match std::env::var(name) {

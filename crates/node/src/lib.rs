@@ -10,6 +10,7 @@ mod chance;
 mod ckb;
 mod error;
 mod evm;
+mod forward;
 mod house;
 mod journal;
 mod keys;

@@ -3,11 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use perun_channel::{Address, LedgerId, Params, State};
+use perun_channel::{Address, Params, State};
 use perun_node::{DepositLedger, EvmLedger, Ledger, LedgerError, OpenRequest, Signer};
-use perun_protocol::{
-    Agreed, Decision, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms,
-};
+use perun_protocol::{Agreed, LedgerBytes, Plan, Slot, Target, Terms};
 
 /// The old state that is registered from now on, if there is one.
 pub(super) type Instead = Arc<Mutex<Option<Agreed>>>;
@@ -29,48 +27,8 @@ impl Ledger for Cheater {
         let instead = self.instead.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.inner.register(target, instead.as_ref().unwrap_or(agreed), slot, attempt, sign)
     }
-    fn id(&self) -> LedgerId {
-        self.inner.id()
-    }
-    fn release_funds(&mut self, contribution: &LedgerBytes) -> Result<(), LedgerError> {
-        self.inner.release_funds(contribution)
-    }
-    fn watch(&mut self, target: &Target) -> Result<(), LedgerError> {
-        self.inner.watch(target)
-    }
-    fn close(
-        &mut self,
-        target: &Target,
-        agreed: &Agreed,
-        attempt: u32,
-        sign: Signer<'_>,
-    ) -> Result<(), LedgerError> {
-        self.inner.close(target, agreed, attempt, sign)
-    }
-    fn conclude(
-        &mut self,
-        target: &Target,
-        state: &State,
-        decision: Option<Decision>,
-        attempt: u32,
-    ) -> Result<(), LedgerError> {
-        self.inner.conclude(target, state, decision, attempt)
-    }
-    fn withdraw(
-        &mut self,
-        target: &Target,
-        state: &State,
-        rows: u32,
-        attempt: u32,
-        sign: Signer<'_>,
-    ) -> Result<(), LedgerError> {
-        self.inner.withdraw(target, state, rows, attempt, sign)
-    }
-    fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {
-        self.inner.sync()
-    }
-    fn clock(&mut self) -> Result<LedgerTime, LedgerError> {
-        self.inner.clock()
+    perun_node::forward_ledger! {
+        id release_funds watch unwatch unread close conclude withdraw sync clock
     }
 }
 

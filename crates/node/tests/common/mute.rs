@@ -2,15 +2,12 @@
 //! there, or says what is not true.
 #![allow(dead_code, reason = "each story uses its part")]
 
-use perun_channel::{Address, LedgerId, Participant, State};
+use perun_channel::{Address, Participant, State};
 use perun_node::{
     AnyLedger, CkbLedger, JointAssembly, JointLedger, JointOffer, Ledger, LedgerError, OpenRequest,
     Signer,
 };
-use perun_protocol::{
-    Agreed, Changes, Decision, LedgerBytes, LedgerTime, Plan, Sighting, Slot, Target, Terms,
-    Transaction, Witness,
-};
+use perun_protocol::{Changes, LedgerBytes, Plan, Target, Terms, Transaction, Witness};
 
 use crate::common::{Pair, Party, World};
 
@@ -126,57 +123,7 @@ impl JointLedger for Mute {
 }
 
 impl Ledger for Mute {
-    fn id(&self) -> LedgerId {
-        self.inner.id()
-    }
-    fn release_funds(&mut self, contribution: &LedgerBytes) -> Result<(), LedgerError> {
-        self.inner.release_funds(contribution)
-    }
-    fn watch(&mut self, target: &Target) -> Result<(), LedgerError> {
-        self.inner.watch(target)
-    }
-    fn close(
-        &mut self,
-        target: &Target,
-        agreed: &Agreed,
-        attempt: u32,
-        sign: Signer<'_>,
-    ) -> Result<(), LedgerError> {
-        self.inner.close(target, agreed, attempt, sign)
-    }
-    fn register(
-        &mut self,
-        target: &Target,
-        agreed: &Agreed,
-        slot: Slot,
-        attempt: u32,
-        sign: Signer<'_>,
-    ) -> Result<(), LedgerError> {
-        self.inner.register(target, agreed, slot, attempt, sign)
-    }
-    fn conclude(
-        &mut self,
-        target: &Target,
-        state: &State,
-        decision: Option<Decision>,
-        attempt: u32,
-    ) -> Result<(), LedgerError> {
-        self.inner.conclude(target, state, decision, attempt)
-    }
-    fn withdraw(
-        &mut self,
-        target: &Target,
-        state: &State,
-        rows: u32,
-        attempt: u32,
-        sign: Signer<'_>,
-    ) -> Result<(), LedgerError> {
-        self.inner.withdraw(target, state, rows, attempt, sign)
-    }
-    fn sync(&mut self) -> Result<Vec<Sighting>, LedgerError> {
-        self.inner.sync()
-    }
-    fn clock(&mut self) -> Result<LedgerTime, LedgerError> {
-        self.inner.clock()
+    perun_node::forward_ledger! {
+        id release_funds watch unwatch unread close register conclude withdraw sync clock
     }
 }

@@ -128,11 +128,7 @@ impl EvmLedger {
         attempt: u32,
         sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
-        let signed = signed(target, agreed, sign)?;
-        self.watcher.ordered(signed.state());
-        self.bind_again(target, signed.state(), attempt, sign);
-        let order = Order::Close(signed);
-        self.give(Given { params: target.params.clone(), order }, attempt).map(drop)
+        self.order_signed(target, agreed, Order::Close, attempt, sign)
     }
 
     pub(super) fn order_registration(
@@ -142,11 +138,23 @@ impl EvmLedger {
         attempt: u32,
         sign: Signer<'_>,
     ) -> Result<(), LedgerError> {
+        self.order_signed(target, agreed, Order::Register, attempt, sign)
+    }
+
+    /// Gives an order that takes a state with both signatures.
+    fn order_signed(
+        &mut self,
+        target: &Target,
+        agreed: &Agreed,
+        order: fn(SignedState) -> Order,
+        attempt: u32,
+        sign: Signer<'_>,
+    ) -> Result<(), LedgerError> {
         let signed = signed(target, agreed, sign)?;
         self.watcher.ordered(signed.state());
         self.bind_again(target, signed.state(), attempt, sign);
-        let order = Order::Register(signed);
-        self.give(Given { params: target.params.clone(), order }, attempt).map(drop)
+        let (params, order) = (target.params.clone(), order(signed));
+        self.give(Given { params, order }, attempt).map(drop)
     }
 
     /// Concludes and pays everybody; whether the chain shows it done.

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use perun_channel::swap::Leg;
 use perun_channel::{Amount, LedgerId, State, Version};
 use perun_node::OpenRequest;
-use perun_protocol::{Agreed, Command, Event, OpeningId, PerLedger, PhaseName, Preimage, Standing};
+use perun_protocol::{Command, Event, OpeningId, PerLedger, PhaseName, Preimage, Standing};
 
 use super::book::fees;
 use super::cheater::Instead;
@@ -55,10 +55,10 @@ pub(super) fn cheat(
     let instead = Instead::default();
     let mut act = Act::open(stage, narrator, summary, Some(instead.clone()))?;
     act.pays(1, Kind::Ether, ETHER / 4, summary)?;
-    let old = act.agreed(&act.pair.bob)?;
+    let old = act.pair.bob.agreed(act.opening)?;
     act.pays(1, Kind::Ether, ETHER / 2, summary)?;
     act.pays(0, Kind::Ckb, 300 * u128::from(CKB), summary)?;
-    let newest = act.agreed(&act.pair.bob)?;
+    let newest = act.pair.bob.agreed(act.opening)?;
     let (old_version, newest_version) = (old.state.version(), newest.state.version());
     narrator.note(&format!(
         "Bob paid 0.75 ETH and got 300 CKB for it: version {newest_version}. He registers it on CKB,"
@@ -148,23 +148,12 @@ impl Act {
                 self.expected[kind.place()] += signed(prices[1])? - signed(prices[0])?;
             }
         }
-        let each = payments[0].len();
-        self.pair.pay_many(self.opening, [&payments[0], &payments[1]])?;
-        let received = |event: &Event| matches!(event, Event::PaymentReceived(_)).then_some(());
-        for done in 1..=each {
-            self.pair.alice.expect("a payment", received)?;
-            self.pair.bob.expect("a payment", received)?;
-            if done % 50 == 0 || done == each {
-                let count = |payments: usize| u64::try_from(payments).unwrap_or(u64::MAX);
-                narrator.progress(count(2 * done), count(2 * each));
-            }
-        }
-        summary.payments += u64::try_from(2 * each).unwrap_or(0);
-        let version = self.agreed(&self.pair.alice)?.state.version();
+        let payers = [&payments[0][..], &payments[1][..]];
+        let total = self.pair.pay_many(narrator, self.opening, payers, summary)?;
+        let version = self.pair.alice.agreed(self.opening)?.state.version();
         narrator.note(&format!(
-            "{} payments in CKB, ETH and a token on each chain took {version} signed states and \
-             no transaction",
-            2 * each
+            "{total} payments in CKB, ETH and a token on each chain took {version} signed states \
+             and no transaction"
         ));
         Ok(())
     }
@@ -177,15 +166,8 @@ impl Act {
         amount: u128,
         summary: &mut Summary,
     ) -> Result<(), Failure> {
-        let row = self.rows.of_kind(kind)?;
-        self.people()[payer].pay(self.opening, row, amount)?;
-        let received = |event: &Event| matches!(event, Event::PaymentReceived(_)).then_some(());
-        let sent = |event: &Event| matches!(event, Event::PaymentSent(_)).then_some(());
-        let (alice, bob) = (&mut self.pair.alice, &mut self.pair.bob);
-        let (from, to) = if payer == 0 { (alice, bob) } else { (bob, alice) };
-        to.expect("a payment", received)?;
-        from.expect("an acknowledgement", sent)?;
-        summary.payments += 1;
+        let payment = (self.rows.of_kind(kind)?, amount);
+        self.pair.pay(self.opening, payer, payment, summary)?;
         self.moves(payer, kind, amount)
     }
 
@@ -208,7 +190,7 @@ impl Act {
         let now = stage.align_clocks()?;
         let legs = legs(&self.rows, now, proposer, [(gives, given), (takes, taken)])?;
         let command = Command::Swap { legs, preimage: Preimage::new(secret()?) };
-        let before = self.agreed(&self.pair.alice)?.state.version();
+        let before = self.pair.alice.agreed(self.opening)?.state.version();
         self.people()[proposer].node()?.command(self.opening, command).map_err(words)?;
         let asked = |event: &Event| matches!(event, Event::SwapRequested { .. }).then_some(());
         let opening = self.opening;
@@ -232,11 +214,6 @@ impl Act {
         summary.swaps += 1;
         self.moves(proposer, gives, given)?;
         self.moves(1 - proposer, takes, taken)
-    }
-
-    fn agreed(&self, party: &Party) -> Result<Agreed, Failure> {
-        let agreed = party.status(self.opening)?.agreed;
-        agreed.ok_or_else(|| "a channel without a state".into())
     }
 
     /// The states that the two chains settled.

@@ -16,7 +16,7 @@ use perun_node::{
     AnyLedger, CkbLedger, CkbOptions, Node, NodeOptions, SessionKey, Status, UserEvent, entropy,
     system_clock,
 };
-use perun_protocol::{Config, Event, Memo, OpeningId, PhaseName, SwapConfig, Timing};
+use perun_protocol::{Agreed, Config, Event, Memo, OpeningId, PhaseName, SwapConfig, Timing};
 use perun_store::Durability;
 
 use super::book::Book;
@@ -24,7 +24,7 @@ use super::cheater::{Cheater, Instead};
 use super::ether_book::EtherBook;
 use super::stage::Stage;
 use super::{Failure, leftovers, words};
-use crate::narrate::Narrator;
+use crate::narrate::{Narrator, Summary};
 
 /// How long the demo waits for two nodes on one machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,7 +97,13 @@ impl Party {
         status.ok_or_else(|| format!("{} does not know the channel", self.name))
     }
 
-    pub(super) fn pay(&self, opening: OpeningId, asset: u8, amount: u128) -> Result<(), Failure> {
+    /// The newest state that both signed.
+    pub(super) fn agreed(&self, opening: OpeningId) -> Result<Agreed, Failure> {
+        let agreed = self.status(opening)?.agreed;
+        agreed.ok_or_else(|| "a channel without a state".into())
+    }
+
+    fn pay(&self, opening: OpeningId, asset: u8, amount: u128) -> Result<(), Failure> {
         let memo = Memo::default();
         self.node()?.pay(opening, asset, Amount::new(amount), memo).map_err(words)?;
         Ok(())
@@ -204,13 +210,48 @@ impl Pair {
         Ok(Self { alice, bob, book, ether_book: None })
     }
 
-    /// Both order these payments at once, Alice's and Bob's: row and amount. Returns when all are
-    /// in the stores, which does not mean that any is done.
+    /// One pays the other once, and both know it.
+    pub(super) fn pay(
+        &mut self,
+        opening: OpeningId,
+        payer: usize,
+        (row, amount): (u8, u128),
+        summary: &mut Summary,
+    ) -> Result<(), Failure> {
+        let (alice, bob) = (&mut self.alice, &mut self.bob);
+        let (from, to) = if payer == 0 { (alice, bob) } else { (bob, alice) };
+        from.pay(opening, row, amount)?;
+        to.expect("a payment", received)?;
+        let sent = |event: &Event| matches!(event, Event::PaymentSent(_)).then_some(());
+        from.expect("an acknowledgement", sent)?;
+        summary.payments += 1;
+        Ok(())
+    }
+
+    /// Both order these payments at once, Alice's and as many of Bob's: row and amount. Returns how
+    /// many there were when all have arrived.
     pub(super) fn pay_many(
-        &self,
+        &mut self,
+        narrator: &mut dyn Narrator,
         opening: OpeningId,
         payments: [&[(u8, u128)]; 2],
-    ) -> Result<(), Failure> {
+        summary: &mut Summary,
+    ) -> Result<u64, Failure> {
+        self.order_many(opening, payments)?;
+        let each = u64::try_from(payments[0].len()).map_err(words)?;
+        for done in 1..=each {
+            self.alice.expect("a payment", received)?;
+            self.bob.expect("a payment", received)?;
+            if done % 50 == 0 || done == each {
+                narrator.progress(2 * done, 2 * each);
+            }
+        }
+        summary.payments += 2 * each;
+        Ok(2 * each)
+    }
+
+    /// Returns when all are in the stores, which does not mean that any is done.
+    fn order_many(&self, opening: OpeningId, payments: [&[(u8, u128)]; 2]) -> Result<(), Failure> {
         std::thread::scope(|scope| {
             let mut payers = Vec::new();
             for (party, payments) in [&self.alice, &self.bob].into_iter().zip(payments) {
@@ -294,6 +335,10 @@ impl Pair {
         }
         Err(format!("after {BLOCKS_MAX} blocks still not so: {what}"))
     }
+}
+
+fn received(event: &Event) -> Option<()> {
+    matches!(event, Event::PaymentReceived(_)).then_some(())
 }
 
 /// What each side lends the cells of a channel on CKB while it lives.

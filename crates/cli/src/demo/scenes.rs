@@ -55,9 +55,9 @@ pub(super) fn cheat(
 ) -> Result<(), Failure> {
     let mut act = Act::open(stage, narrator, summary, &[])?;
     act.bob_pays(300 * u128::from(CKB), summary)?;
-    let old = act.agreed(&act.pair.bob)?;
+    let old = act.pair.bob.agreed(act.opening)?;
     act.bob_pays(400 * u128::from(CKB), summary)?;
-    let newest = act.agreed(&act.pair.alice)?;
+    let newest = act.pair.alice.agreed(act.opening)?;
     let (old_version, newest_version) = (old.state.version(), newest.state.version());
     narrator.note(&format!(
         "Bob paid 700 CKB and registers version {old_version}, in which he had paid only 300"
@@ -83,7 +83,7 @@ pub(super) fn vanish(
     act.pair.bob.node = None;
     narrator.note("Bob's node is gone; Alice leaves through the ledger");
     act.pair.alice.node()?.command(act.opening, Command::Dispute).map_err(words)?;
-    let newest = act.agreed(&act.pair.alice)?.state.version();
+    let newest = act.pair.alice.agreed(act.opening)?.state.version();
     act.wait_registered(stage, narrator, "register", newest)?;
     act.conclude(stage, narrator)?;
     act.settle_accounts(stage, narrator, summary)
@@ -177,35 +177,21 @@ impl Act {
             from_alice.extend(payments.iter().map(|(asset, hers, _)| (*asset, *hers)));
             from_bob.extend(payments.iter().map(|(asset, _, his)| (*asset, *his)));
         }
-        self.pair.pay_many(self.opening, [&from_alice, &from_bob])?;
-        let total = rounds * u64::try_from(payments.len()).unwrap_or(1);
-        let received = |event: &Event| matches!(event, Event::PaymentReceived(_)).then_some(());
-        for done in 1..=total {
-            self.pair.alice.expect("a payment", received)?;
-            self.pair.bob.expect("a payment", received)?;
-            if done % 50 == 0 || done == total {
-                narrator.progress(2 * done, 2 * total);
-            }
-        }
-        summary.payments += 2 * total;
+        let payers = [&from_alice[..], &from_bob[..]];
+        let total = self.pair.pay_many(narrator, self.opening, payers, summary)?;
         let rounds = i128::from(rounds);
         for (asset, hers, his) in payments {
             let net =
                 rounds * (i128::try_from(*his).unwrap_or(0) - i128::try_from(*hers).unwrap_or(0));
             self.expect_gain(*asset, net);
         }
-        let version = self.agreed(&self.pair.alice)?.state.version();
-        narrator.note(&format!("{} payments took {version} signed states", 2 * total));
+        let version = self.pair.alice.agreed(self.opening)?.state.version();
+        narrator.note(&format!("{total} payments took {version} signed states"));
         Ok(())
     }
 
     fn bob_pays(&mut self, amount: u128, summary: &mut Summary) -> Result<(), Failure> {
-        self.pair.bob.pay(self.opening, 0, amount)?;
-        let received = |event: &Event| matches!(event, Event::PaymentReceived(_)).then_some(());
-        self.pair.alice.expect("a payment", received)?;
-        let sent = |event: &Event| matches!(event, Event::PaymentSent(_)).then_some(());
-        self.pair.bob.expect("an acknowledgement", sent)?;
-        summary.payments += 1;
+        self.pair.pay(self.opening, 1, (0, amount), summary)?;
         self.expect_gain(0, i128::try_from(amount).map_err(words)?);
         Ok(())
     }
@@ -219,11 +205,6 @@ impl Act {
                 self.expected[side].1 += sign * net;
             }
         }
-    }
-
-    fn agreed(&self, party: &super::party::Party) -> Result<Agreed, Failure> {
-        let agreed = party.status(self.opening)?.agreed;
-        agreed.ok_or_else(|| "a channel without a state".into())
     }
 
     /// The state that the ledger settled.

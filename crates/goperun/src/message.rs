@@ -98,6 +98,32 @@ pub enum Message {
     },
 }
 
+impl Message {
+    /// The number of its kind, as in go-perun's native format.
+    #[must_use]
+    pub const fn kind(&self) -> u8 {
+        match self {
+            Self::Ping { .. } => 0,
+            Self::Pong { .. } => 1,
+            Self::Shutdown { .. } => 2,
+            Self::AuthResponse { .. } => 3,
+            Self::LedgerProposal(_) => 4,
+            Self::LedgerAccept(_) => 5,
+            Self::SubProposal(_) => 6,
+            Self::SubAccept(_) => 7,
+            Self::VirtualProposal(_) => 8,
+            Self::VirtualAccept(_) => 9,
+            Self::ProposalReject { .. } => 10,
+            Self::Update(_) => 11,
+            Self::VirtualFunding(_) => 12,
+            Self::VirtualSettlement(_) => 13,
+            Self::UpdateAccept { .. } => 14,
+            Self::UpdateReject { .. } => 15,
+            Self::Sync { .. } => 16,
+        }
+    }
+}
+
 /// What all proposals say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {

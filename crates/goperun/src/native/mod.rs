@@ -84,7 +84,7 @@ fn message(source: &mut Source<'_>) -> Result<Message, DecodeError> {
 }
 
 fn put_message(out: &mut Vec<u8>, message: &Message) -> Result<(), EncodeError> {
-    out.push(kind(message));
+    out.push(message.kind());
     match message {
         Message::Ping { created_ns } | Message::Pong { created_ns } => {
             out.extend_from_slice(&created_ns.to_le_bytes());
@@ -137,28 +137,6 @@ fn put_message(out: &mut Vec<u8>, message: &Message) -> Result<(), EncodeError> 
         }
     }
     Ok(())
-}
-
-const fn kind(message: &Message) -> u8 {
-    match message {
-        Message::Ping { .. } => 0,
-        Message::Pong { .. } => 1,
-        Message::Shutdown { .. } => 2,
-        Message::AuthResponse { .. } => 3,
-        Message::LedgerProposal(_) => 4,
-        Message::LedgerAccept(_) => 5,
-        Message::SubProposal(_) => 6,
-        Message::SubAccept(_) => 7,
-        Message::VirtualProposal(_) => 8,
-        Message::VirtualAccept(_) => 9,
-        Message::ProposalReject { .. } => 10,
-        Message::Update(_) => 11,
-        Message::VirtualFunding(_) => 12,
-        Message::VirtualSettlement(_) => 13,
-        Message::UpdateAccept { .. } => 14,
-        Message::UpdateReject { .. } => 15,
-        Message::Sync { .. } => 16,
-    }
 }
 
 fn reason(source: &mut Source<'_>) -> Result<String, DecodeError> {

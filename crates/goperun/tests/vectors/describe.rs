@@ -28,7 +28,7 @@ impl Lines {
     }
 
     fn message(&mut self, message: &Message) {
-        self.add("type", kind(message));
+        self.add("type", message.kind());
         match message {
             Message::Ping { created_ns } | Message::Pong { created_ns } => {
                 self.add("created", created_ns);
@@ -162,28 +162,6 @@ fn asset_bytes(asset: &perun_channel::Asset) -> Vec<u8> {
     let chain = &chain[asset.chain().leading_zeros() as usize / 8..];
     let length = u16::try_from(chain.len()).unwrap().to_le_bytes();
     [&length[..], chain, &[1, 0, 0, 0, 20, 0], asset.holder().as_bytes()].concat()
-}
-
-fn kind(message: &Message) -> u8 {
-    match message {
-        Message::Ping { .. } => 0,
-        Message::Pong { .. } => 1,
-        Message::Shutdown { .. } => 2,
-        Message::AuthResponse { .. } => 3,
-        Message::LedgerProposal(_) => 4,
-        Message::LedgerAccept(_) => 5,
-        Message::SubProposal(_) => 6,
-        Message::SubAccept(_) => 7,
-        Message::VirtualProposal(_) => 8,
-        Message::VirtualAccept(_) => 9,
-        Message::ProposalReject { .. } => 10,
-        Message::Update(_) => 11,
-        Message::VirtualFunding(_) => 12,
-        Message::VirtualSettlement(_) => 13,
-        Message::UpdateAccept { .. } => 14,
-        Message::UpdateReject { .. } => 15,
-        Message::Sync { .. } => 16,
-    }
 }
 
 fn app(app: &Address) -> String {

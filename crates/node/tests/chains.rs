@@ -10,16 +10,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use common::{CELLS, CHALLENGE_SECS, CKB, DEPOSIT, PATIENCE, Pair, Party, World, peer_of};
+use common::{
+    CELLS, CHALLENGE_SECS, CKB, DEPOSIT, PATIENCE, Pair, Party, World, peer_of, swaps_between,
+};
 use evm::{ETHER, Ethereum, row};
 use liar::Liar;
 use perun_backend_ckb::rpc::{DevControl, Rpc};
 use perun_channel::swap::Leg;
-use perun_channel::{Allocation, Amount, Asset, LedgerId};
+use perun_channel::{Allocation, Amount, Asset};
 use perun_node::{AnyLedger, OpenRequest};
-use perun_protocol::{
-    Command, Event, Memo, OpeningId, PerLedger, PhaseName, Preimage, SwapConfig, Timing,
-};
+use perun_protocol::{Command, Event, Memo, OpeningId, PerLedger, PhaseName, Preimage};
 
 /// What each has of the token on CKB at first.
 const UNITS: u128 = 10_000;
@@ -37,27 +37,13 @@ struct Story {
     liar: Arc<Liar>,
 }
 
-fn swaps(evm: &Ethereum, world: &World) -> SwapConfig {
-    let timing = |slots| Timing {
-        see_secs: 10,
-        react_secs: 10,
-        include_secs: 60,
-        early_secs: 0,
-        late_secs: 0,
-        slots,
-    };
-    let on = |ledger: LedgerId, slots| Some((ledger, timing(slots)));
-    let coins = world.deployment.coin().ledger();
-    let timings = [on(evm.coin().ledger(), 0), on(coins, 2), None, None];
-    SwapConfig { timings, online_secs: 1_000_000, longest_secs: 1_000_000, ..SwapConfig::OFF }
-}
-
 fn start(party: &mut Party, world: &World, evm: &Ethereum, side: usize) {
     start_on(party, world, evm, side, Arc::new(world.chain.clone()));
 }
 
 fn start_on(party: &mut Party, world: &World, evm: &Ethereum, side: usize, ckb: Arc<dyn Rpc>) {
-    party.config.swaps = swaps(evm, world);
+    let ledgers = [evm.coin(), world.deployment.coin()].map(|coin| coin.ledger());
+    party.config.swaps = swaps_between(ledgers[0], ledgers[1]);
     let ckb = party.ledger_on(world, ckb);
     let ledgers = vec![AnyLedger::joint(ckb), AnyLedger::deposit(evm.ledger(side))];
     party.node = Some(party.try_start_on(world, ledgers).unwrap());
@@ -112,27 +98,11 @@ impl Story {
         self.pair.alice.node().open(peer_of(&self.pair.bob), request).unwrap()
     }
 
-    fn both(&self, opening: OpeningId, phase: PhaseName) -> bool {
-        [&self.pair.alice, &self.pair.bob]
-            .iter()
-            .all(|party| party.node.is_none() || party.phase(opening) == phase)
-    }
-
-    /// Both look at both chains.
-    fn look(&mut self) {
-        for party in [&mut self.pair.alice, &mut self.pair.bob] {
-            if let Some(node) = &party.node {
-                node.sync().unwrap();
-            }
-            party.collect();
-        }
-    }
-
     /// Lets both look and makes a block on each chain, until it is so.
     fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         let until = Instant::now() + PATIENCE;
         loop {
-            self.look();
+            self.pair.look();
             if done(self) {
                 return;
             }
@@ -143,17 +113,27 @@ impl Story {
         }
     }
 
+    /// Bob is away when Alice shows the secret, which she does once she hears a ledger again. She
+    /// goes to the ledgers without him, and he comes back.
+    fn misses_the_secret(&mut self, opening: OpeningId, hears: impl FnOnce(&Self)) {
+        self.pair.bob.node = None;
+        hears(self);
+        self.pair.alice.node().sync().unwrap();
+        self.pair.world.pass(61);
+        self.pair.wait("Alice leaves", |pair| pair.alice.phase(opening) == PhaseName::Disputing);
+        start(&mut self.pair.bob, &self.pair.world, &self.evm, 1);
+        self.until("registered", |story| story.pair.both(opening, PhaseName::Registered));
+    }
+
     fn deposits(&mut self) -> OpeningId {
         let opening = self.ask();
-        self.pair.wait("deposits", |pair| {
-            [&pair.alice, &pair.bob].iter().all(|it| it.phase(opening) == PhaseName::Depositing)
-        });
+        self.pair.wait("deposits", |pair| pair.both(opening, PhaseName::Depositing));
         opening
     }
 
     fn open(&mut self) -> OpeningId {
         let opening = self.deposits();
-        self.until("open", |story| story.both(opening, PhaseName::Open));
+        self.until("open", |story| story.pair.both(opening, PhaseName::Open));
         opening
     }
 
@@ -192,7 +172,7 @@ impl Story {
     }
 
     fn settled(&mut self, opening: OpeningId) {
-        self.until("settled", |story| story.both(opening, PhaseName::Settled));
+        self.until("settled", |story| story.pair.both(opening, PhaseName::Settled));
     }
 }
 
@@ -270,15 +250,15 @@ fn deposits_that_a_reorganisation_takes_back_are_made_again() {
     let full = [3 * ETHER, 1_300];
     while story.evm.held() != full {
         story.evm.chain.mine(1).unwrap();
-        story.look();
+        story.pair.look();
     }
-    story.look();
-    assert!(story.both(opening, PhaseName::Depositing), "in, but not final");
+    story.pair.look();
+    assert!(story.pair.both(opening, PhaseName::Depositing), "in, but not final");
     story.evm.rewind(story.evm.chain.head().number - before);
     assert_eq!(story.evm.held(), [0, 0]);
-    story.look();
-    assert!(story.both(opening, PhaseName::Depositing));
-    story.until("open", |story| story.both(opening, PhaseName::Open));
+    story.pair.look();
+    assert!(story.pair.both(opening, PhaseName::Depositing));
+    story.until("open", |story| story.pair.both(opening, PhaseName::Open));
     assert_eq!(story.evm.held(), full);
     story.pay(opening);
     story.pair.bob.node().command(opening, Command::Close).unwrap();
@@ -303,7 +283,7 @@ impl Story {
         let start = story.now();
         story.evm.chain.set_time(start);
         story.evm.chain.mine(depth.into()).unwrap();
-        story.look();
+        story.pair.look();
         let [ether, coin, units, tokens] = story.places();
         let mut legs = Vec::new();
         let moves = [(ether, 1, 0), (coin, 0, 1), (units, 0, 2), (tokens, 1, 3)];
@@ -347,7 +327,7 @@ impl Story {
         story.pair.wait("the acceptance", |pair| {
             pair.alice.status(opening).agreed.unwrap().state.version() > half
         });
-        assert!(story.both(opening, PhaseName::Swapping));
+        assert!(story.pair.both(opening, PhaseName::Swapping));
         (story, opening)
     }
 
@@ -411,7 +391,7 @@ fn a_swap_whose_secret_nobody_shows_lapses_on_ckb_and_on_ethereum() {
     let seen = |event: &Event| matches!(event, Event::Registered { .. });
     story.pair.mine_until("a dispute", |pair| pair.alice.has(seen));
     story.evm.silent[0].store(false, Ordering::Relaxed);
-    story.until("registered", |story| story.both(opening, PhaseName::Registered));
+    story.until("registered", |story| story.pair.both(opening, PhaseName::Registered));
     story.passes(EXPIRIES[1] + 3_600);
     story.settled(opening);
     story.swapped(false);
@@ -423,13 +403,7 @@ fn a_swap_whose_secret_nobody_shows_lapses_on_ckb_and_on_ethereum() {
 #[test]
 fn a_secret_that_a_claim_on_ethereum_shows_opens_the_legs_on_ckb() {
     let (mut story, opening) = Story::held(2);
-    story.pair.bob.node = None;
-    story.evm.silent[0].store(false, Ordering::Relaxed);
-    story.pair.alice.node().sync().unwrap();
-    story.pair.world.pass(61);
-    story.pair.wait("Alice leaves", |pair| pair.alice.phase(opening) == PhaseName::Disputing);
-    start(&mut story.pair.bob, &story.pair.world, &story.evm, 1);
-    story.until("registered", |story| story.both(opening, PhaseName::Registered));
+    story.misses_the_secret(opening, |story| story.evm.silent[0].store(false, Ordering::Relaxed));
     story.passes(CHALLENGE_SECS + 60);
     story.settled(opening);
     story.swapped(true);
@@ -443,13 +417,7 @@ fn a_secret_that_a_claim_on_ckb_shows_opens_the_legs_on_ethereum() {
     // Alice reads no clock of CKB.
     story.liar.tips.store(0, Ordering::SeqCst);
     let (mut story, opening) = story.held_by(opening);
-    story.pair.bob.node = None;
-    story.liar.tips.store(usize::MAX, Ordering::SeqCst);
-    story.pair.alice.node().sync().unwrap();
-    story.pair.world.pass(61);
-    story.pair.wait("Alice leaves", |pair| pair.alice.phase(opening) == PhaseName::Disputing);
-    start(&mut story.pair.bob, &story.pair.world, &story.evm, 1);
-    story.until("registered", |story| story.both(opening, PhaseName::Registered));
+    story.misses_the_secret(opening, |story| story.liar.tips.store(usize::MAX, Ordering::SeqCst));
     story.passes(CHALLENGE_SECS + 60);
     story.settled(opening);
     story.swapped_times(-1);
@@ -461,20 +429,14 @@ fn a_secret_that_a_claim_on_ckb_shows_opens_the_legs_on_ethereum() {
 #[test]
 fn a_claim_takes_the_place_of_a_refund_that_waits_in_the_pool() {
     let (mut story, opening) = Story::held(2);
-    story.pair.bob.node = None;
-    story.evm.silent[0].store(false, Ordering::Relaxed);
-    story.pair.alice.node().sync().unwrap();
-    story.pair.world.pass(61);
-    story.pair.wait("Alice leaves", |pair| pair.alice.phase(opening) == PhaseName::Disputing);
-    start(&mut story.pair.bob, &story.pair.world, &story.evm, 1);
-    story.until("registered", |story| story.both(opening, PhaseName::Registered));
+    story.misses_the_secret(opening, |story| story.evm.silent[0].store(false, Ordering::Relaxed));
     // Nothing that either sends on Ethereum arrives.
     story.evm.cut.iter().for_each(|line| line.store(true, Ordering::SeqCst));
     story.liar.tips.store(0, Ordering::SeqCst);
     story.passes(EXPIRIES[1] + 3_600);
     let waiting = |story: &Story| story.pair.world.chain.pool().unwrap();
     assert_eq!(waiting(&story).len(), 0);
-    story.look();
+    story.pair.look();
     let refund = waiting(&story);
     assert_eq!(refund.len(), 1, "Bob's refund");
     story.evm.cut[0].store(false, Ordering::SeqCst);
@@ -482,7 +444,7 @@ fn a_claim_takes_the_place_of_a_refund_that_waits_in_the_pool() {
         story.pair.alice.node().sync().unwrap();
         story.evm.chain.mine(1).unwrap();
     }
-    story.look();
+    story.pair.look();
     let claim = waiting(&story);
     assert!(claim.len() == 1 && claim != refund, "{:?}", story.pair.bob.troubles);
     story.evm.cut[1].store(false, Ordering::SeqCst);

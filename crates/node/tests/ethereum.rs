@@ -50,22 +50,11 @@ impl Story {
         self.pair.alice.node().open(peer_of(&self.pair.bob), request).unwrap()
     }
 
-    fn both(&self, opening: OpeningId, phase: PhaseName) -> bool {
-        [&self.pair.alice, &self.pair.bob]
-            .iter()
-            .all(|party| party.node.is_none() || party.phase(opening) == phase)
-    }
-
     /// Lets both look at the chain and makes a block, until it is so.
     fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         let until = Instant::now() + PATIENCE;
         loop {
-            for party in [&mut self.pair.alice, &mut self.pair.bob] {
-                if let Some(node) = &party.node {
-                    node.sync().unwrap();
-                }
-                party.collect();
-            }
+            self.pair.look();
             if done(self) {
                 return;
             }
@@ -77,11 +66,8 @@ impl Story {
 
     fn open(&mut self, rows: [[u128; 2]; 2]) -> OpeningId {
         let opening = self.ask(rows);
-        let deposits = move |pair: &Pair| {
-            [&pair.alice, &pair.bob].iter().all(|it| it.phase(opening) == PhaseName::Depositing)
-        };
-        self.pair.wait("deposits", deposits);
-        self.until("open", |story| story.both(opening, PhaseName::Open));
+        self.pair.wait("deposits", |pair| pair.both(opening, PhaseName::Depositing));
+        self.until("open", |story| story.pair.both(opening, PhaseName::Open));
         opening
     }
 
@@ -108,7 +94,7 @@ impl Story {
     }
 
     fn settled(&mut self, opening: OpeningId) {
-        self.until("settled", |story| story.both(opening, PhaseName::Settled));
+        self.until("settled", |story| story.pair.both(opening, PhaseName::Settled));
     }
 }
 
@@ -167,7 +153,7 @@ fn a_deposit_that_never_comes_gives_ours_back() {
     let opening = story.ask(ROWS);
     let ours = [2 * ETHER, 500];
     story.until("our deposit", |story| story.evm.held() == ours);
-    assert!(story.both(opening, PhaseName::Depositing));
+    assert!(story.pair.both(opening, PhaseName::Depositing));
     for _ in 0..5 {
         story.evm.chain.mine(1).unwrap();
         story.pair.alice.node().sync().unwrap();
@@ -236,12 +222,12 @@ fn a_channel_survives_restarts() {
     };
     story.pair.wait("deposits", deposits);
     story.restart();
-    story.until("open", |story| story.both(opening, PhaseName::Open));
+    story.until("open", |story| story.pair.both(opening, PhaseName::Open));
     assert_eq!(story.evm.held(), [3 * ETHER, 1_300]);
     story.restart();
     story.pay(opening, 3, 2);
     story.pair.alice.node().command(opening, Command::Dispute).unwrap();
-    story.until("registered", |story| story.both(opening, PhaseName::Registered));
+    story.until("registered", |story| story.pair.both(opening, PhaseName::Registered));
     story.restart();
     story.evm.pass(CHALLENGE_SECS);
     story.settled(opening);
@@ -259,7 +245,7 @@ fn who_brings_nothing_is_paid_to_its_wallet() {
     // Everything is in and final, but the hub has not been told whom to pay.
     assert_eq!(story.pair.bob.phase(opening), PhaseName::Depositing);
     story.evm.cut[1].store(false, Ordering::SeqCst);
-    story.until("open", |story| story.both(opening, PhaseName::Open));
+    story.until("open", |story| story.pair.both(opening, PhaseName::Open));
     let milli = Amount::new(ETHER / 1_000);
     story.pair.alice.node().pay(opening, COIN, milli, Memo::default()).unwrap();
     story.pair.wait("the payment", |pair| pair.bob.received(opening).len() == 1);

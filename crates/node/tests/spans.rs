@@ -46,14 +46,10 @@ fn ask(pair: &Pair) -> OpeningId {
     pair.alice.node().open(peer_of(&pair.bob), request(pair)).unwrap()
 }
 
-fn both(pair: &Pair, opening: OpeningId, phase: PhaseName) -> bool {
-    [&pair.alice, &pair.bob].iter().all(|one| one.phase(opening) == phase)
-}
-
 fn open(pair: &mut Pair) -> OpeningId {
     let opening = ask(pair);
-    pair.wait("deposits", |pair| both(pair, opening, PhaseName::Depositing));
-    pair.mine_until("open", |pair| both(pair, opening, PhaseName::Open));
+    pair.wait("deposits", |pair| pair.both(opening, PhaseName::Depositing));
+    pair.mine_until("open", |pair| pair.both(opening, PhaseName::Open));
     opening
 }
 
@@ -89,7 +85,7 @@ fn a_channel_on_two_ledgers_pays_in_both_and_closes_on_both() {
     let reserves = pair.reserves(opening);
     pay_both(&mut pair, opening);
     pair.alice.node().command(opening, Command::Close).unwrap();
-    pair.mine_until("settled", |pair| both(pair, opening, PhaseName::Settled));
+    pair.mine_until("settled", |pair| pair.both(opening, PhaseName::Settled));
     assert_eq!(books.lock().unwrap().wallets, [100, -100]);
     pair.settle_accounts(opening, reserves, i128::from(3 * CKB));
     for party in [&pair.alice, &pair.bob] {
@@ -104,7 +100,7 @@ fn a_channel_on_two_ledgers_pays_in_both_and_closes_on_both() {
 fn an_opening_on_two_ledgers_survives_restarts() {
     let (mut pair, books) = pair();
     let opening = ask(&pair);
-    pair.wait("deposits", |pair| both(pair, opening, PhaseName::Depositing));
+    pair.wait("deposits", |pair| pair.both(opening, PhaseName::Depositing));
     let restart = |pair: &mut Pair| {
         pair.alice.node = None;
         start(&mut pair.alice, &pair.world, &books);
@@ -114,14 +110,14 @@ fn an_opening_on_two_ledgers_survives_restarts() {
     pair.bob.node().sync().unwrap();
     pair.wait("the release", |pair| pair.bob.phase(opening) == PhaseName::Released);
     restart(&mut pair);
-    pair.mine_until("open", |pair| both(pair, opening, PhaseName::Open));
+    pair.mine_until("open", |pair| pair.both(opening, PhaseName::Open));
     pay_both(&mut pair, opening);
     restart(&mut pair);
     pair.alice.node().command(opening, Command::Dispute).unwrap();
-    pair.mine_until("registered", |pair| both(pair, opening, PhaseName::Registered));
+    pair.mine_until("registered", |pair| pair.both(opening, PhaseName::Registered));
     restart(&mut pair);
     challenge_passes(&pair, &books);
-    pair.mine_until("settled", |pair| both(pair, opening, PhaseName::Settled));
+    pair.mine_until("settled", |pair| pair.both(opening, PhaseName::Settled));
     assert_eq!(books.lock().unwrap().wallets, [100, -100]);
 }
 
@@ -162,7 +158,7 @@ fn what_was_signed_for_an_opening_that_failed_does_not_count_in_the_next() {
     let mut keys = Vec::new();
     for _ in 0..2 {
         let opening = ask(&pair);
-        pair.wait("deposits", |pair| both(pair, opening, PhaseName::Depositing));
+        pair.wait("deposits", |pair| pair.both(opening, PhaseName::Depositing));
         let targets = pair.alice.status(opening).targets;
         keys.extend(targets[0].params.participants().iter().map(|one| *one.address()));
         pair.alice.node().command(opening, decline()).unwrap();
@@ -188,7 +184,7 @@ fn a_deposit_that_never_comes_costs_nobody_anything_on_either_ledger() {
     books.lock().unwrap().withholds = [false, true];
     let before = pair.world.holdings(&pair.alice.lock);
     let opening = ask(&pair);
-    pair.wait("deposits", |pair| both(pair, opening, PhaseName::Depositing));
+    pair.wait("deposits", |pair| pair.both(opening, PhaseName::Depositing));
     for _ in 0..3 {
         pair.alice.node().sync().unwrap();
     }
@@ -196,7 +192,7 @@ fn a_deposit_that_never_comes_costs_nobody_anything_on_either_ledger() {
     pair.world.pass(3_700);
     pair.mine_until("Alice leaves", |pair| pair.alice.phase(opening) == PhaseName::Registered);
     challenge_passes(&pair, &books);
-    pair.mine_until("settled", |pair| both(pair, opening, PhaseName::Settled));
+    pair.mine_until("settled", |pair| pair.both(opening, PhaseName::Settled));
     assert_eq!(books.lock().unwrap().wallets, [0, 0]);
     assert_eq!(pair.world.holdings(&pair.alice.lock), before);
     // What was promised on CKB is free for the next channel.

@@ -6,14 +6,12 @@ mod vault;
 
 use std::sync::{Arc, Mutex};
 
-use common::{CHALLENGE_SECS, CKB, DEPOSIT, Pair, Party, World, peer_of};
+use common::{CHALLENGE_SECS, CKB, DEPOSIT, Pair, Party, World, peer_of, swaps_between};
 use perun_backend_ckb::rpc::{DevControl, Rpc};
 use perun_channel::swap::Leg;
-use perun_channel::{Allocation, Amount, LedgerId};
+use perun_channel::{Allocation, Amount};
 use perun_node::{AnyLedger, OpenRequest};
-use perun_protocol::{
-    Command, Event, OpeningId, PerLedger, PhaseName, Preimage, SwapConfig, Timing,
-};
+use perun_protocol::{Command, Event, OpeningId, PerLedger, PhaseName, Preimage};
 use vault::{Books, VAULT, Vault, amounts, ether};
 
 type Shared = Arc<Mutex<Books>>;
@@ -25,23 +23,10 @@ const SECRET: Preimage = Preimage::new([0x5e; 32]);
 /// From now to the two expiries.
 const EXPIRIES: [u64; 2] = [8_000, 20_000];
 
-fn swaps(coin: LedgerId) -> SwapConfig {
-    let timing = |slots| Timing {
-        see_secs: 10,
-        react_secs: 10,
-        include_secs: 60,
-        early_secs: 0,
-        late_secs: 0,
-        slots,
-    };
-    let timings = [Some((VAULT, timing(0))), Some((coin, timing(2))), None, None];
-    SwapConfig { timings, online_secs: 1_000_000, longest_secs: 1_000_000, ..SwapConfig::OFF }
-}
-
 fn start(party: &mut Party, world: &World, books: &Shared) {
     let ledgers =
         vec![AnyLedger::joint(party.ledger(world)), AnyLedger::deposit(Vault::new(books))];
-    party.config.swaps = swaps(world.deployment.coin().ledger());
+    party.config.swaps = swaps_between(VAULT, world.deployment.coin().ledger());
     party.node = Some(party.try_start_on(world, ledgers).unwrap());
 }
 
@@ -57,14 +42,10 @@ fn open() -> (Pair, Shared, OpeningId) {
     let outcome = Allocation::new(assets, rows, Vec::new()).unwrap();
     let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
     let opening = pair.alice.node().open(peer_of(&pair.bob), request).unwrap();
-    pair.wait("deposits", |pair| both(pair, opening, PhaseName::Depositing));
-    pair.mine_until("open", |pair| both(pair, opening, PhaseName::Open));
+    pair.wait("deposits", |pair| pair.both(opening, PhaseName::Depositing));
+    pair.mine_until("open", |pair| pair.both(opening, PhaseName::Open));
     books.lock().unwrap().now = now(&pair.world);
     (pair, books, opening)
-}
-
-fn both(pair: &Pair, opening: OpeningId, phase: PhaseName) -> bool {
-    [&pair.alice, &pair.bob].iter().all(|one| one.phase(opening) == phase)
 }
 
 fn now(world: &World) -> u64 {
@@ -126,7 +107,7 @@ fn two_nodes_swap_without_the_ledgers() {
     let swapped = |event: &Event| matches!(event, Event::Swapped { .. });
     pair.wait("the swap", |pair| pair.alice.has(swapped) && pair.bob.has(swapped));
     pair.alice.node().command(opening, Command::Close).unwrap();
-    pair.mine_until("settled", |pair| both(pair, opening, PhaseName::Settled));
+    pair.mine_until("settled", |pair| pair.both(opening, PhaseName::Settled));
     assert_eq!(books.lock().unwrap().wallets, [100, -100]);
     let coins = u128::from(DEPOSIT) - u128::from(COINS);
     assert_eq!(own(&pair.alice), [600, coins]);
@@ -142,7 +123,7 @@ fn held() -> (Pair, Shared, OpeningId) {
     pair.wait("the acceptance", |pair| {
         pair.alice.status(opening).agreed.unwrap().state.version() > half
     });
-    assert!(both(&pair, opening, PhaseName::Swapping));
+    assert!(pair.both(opening, PhaseName::Swapping));
     (pair, books, opening)
 }
 
@@ -150,10 +131,10 @@ fn held() -> (Pair, Shared, OpeningId) {
 fn a_swap_whose_secret_nobody_shows_lapses_on_both_ledgers() {
     let (mut pair, books, opening) = held();
     pair.bob.node().command(opening, Command::Dispute).unwrap();
-    pair.mine_until("registered", |pair| both(pair, opening, PhaseName::Registered));
+    pair.mine_until("registered", |pair| pair.both(opening, PhaseName::Registered));
     books.lock().unwrap().has_no_clock = [false; 2];
     passes(&pair, &books, EXPIRIES[1] + 3_600);
-    pair.mine_until("settled", |pair| both(pair, opening, PhaseName::Settled));
+    pair.mine_until("settled", |pair| pair.both(opening, PhaseName::Settled));
     assert_eq!(books.lock().unwrap().wallets, [0, 0]);
     assert_eq!(claimed(&pair.alice), [Some(false); 2]);
     assert_eq!(own(&pair.bob), [300, u128::from(DEPOSIT)]);
@@ -169,9 +150,9 @@ fn a_secret_that_a_claim_shows_opens_the_other_ledger() {
     pair.world.pass(61);
     pair.wait("Alice leaves", |pair| pair.alice.phase(opening) == PhaseName::Disputing);
     start(&mut pair.bob, &pair.world, &books);
-    pair.mine_until("registered", |pair| both(pair, opening, PhaseName::Registered));
+    pair.mine_until("registered", |pair| pair.both(opening, PhaseName::Registered));
     passes(&pair, &books, CHALLENGE_SECS + 60);
-    pair.mine_until("settled", |pair| both(pair, opening, PhaseName::Settled));
+    pair.mine_until("settled", |pair| pair.both(opening, PhaseName::Settled));
     assert_eq!(books.lock().unwrap().wallets, [100, -100]);
     for party in [&pair.alice, &pair.bob] {
         assert_eq!(claimed(party), [Some(true); 2]);

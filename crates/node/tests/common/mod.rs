@@ -20,14 +20,16 @@ use perun_backend_ckb::follow::Depth;
 use perun_backend_ckb::rpc::{DevControl, Rpc};
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey, Wallet};
 use perun_channel::adjudicator::CkbParticipant;
-use perun_channel::{Allocation, Amount, Asset};
+use perun_channel::{Allocation, Amount, Asset, LedgerId};
 use perun_embedded_ckb::testkit::{Key, Payment, plain};
 use perun_embedded_ckb::{Chain, Commit, Genesis, Options};
 use perun_node::{
     AnyLedger, CkbLedger, CkbOptions, Node, NodeError, NodeOptions, OpenRequest, SessionKey,
     Status, UserEvent, entropy,
 };
-use perun_protocol::{Config, Event, Memo, OpeningId, PaymentId, PhaseName, Time};
+use perun_protocol::{
+    Config, Event, Memo, OpeningId, PaymentId, PhaseName, SwapConfig, Time, Timing,
+};
 use perun_store::Durability;
 
 pub const CKB: u64 = 100_000_000;
@@ -382,18 +384,29 @@ impl Pair {
     pub fn mine_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         let until = Instant::now() + PATIENCE;
         loop {
-            for party in [&mut self.alice, &mut self.bob] {
-                if let Some(node) = &party.node {
-                    node.sync().unwrap();
-                }
-                party.collect();
-            }
+            self.look();
             if done(self) {
                 return;
             }
             assert!(Instant::now() < until, "mined in vain: {what}{}", self.report());
             self.world.chain.mine(1).unwrap();
         }
+    }
+
+    /// Both look at all their chains.
+    pub fn look(&mut self) {
+        for party in [&mut self.alice, &mut self.bob] {
+            if let Some(node) = &party.node {
+                node.sync().unwrap();
+            }
+            party.collect();
+        }
+    }
+
+    /// Whether everybody who is there is in this phase.
+    pub fn both(&self, opening: OpeningId, phase: PhaseName) -> bool {
+        let mut there = [&self.alice, &self.bob].into_iter().filter(|party| party.node.is_some());
+        there.all(|party| party.phase(opening) == phase)
     }
 
     fn report(&self) -> String {
@@ -493,4 +506,18 @@ pub fn secret() -> [u8; 32] {
             return secret;
         }
     }
+}
+
+/// Swaps between a ledger of deposits and CKB, whose blocks come when they are asked for.
+pub fn swaps_between(deposits: LedgerId, ckb: LedgerId) -> SwapConfig {
+    let timing = |slots| Timing {
+        see_secs: 10,
+        react_secs: 10,
+        include_secs: 60,
+        early_secs: 0,
+        late_secs: 0,
+        slots,
+    };
+    let timings = [Some((deposits, timing(0))), Some((ckb, timing(2))), None, None];
+    SwapConfig { timings, online_secs: 1_000_000, longest_secs: 1_000_000, ..SwapConfig::OFF }
 }

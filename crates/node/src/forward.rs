@@ -1,5 +1,5 @@
-//! Ledgers that stand in front of another one and do some things otherwise: a cheater's, or one that
-//! falls silent.
+//! Ledgers that stand in front of another one and do some things otherwise: a cheater's, or one
+//! that falls silent.
 
 /// Methods of [`Ledger`](crate::Ledger) that a ledger hands on, by their names, to the one in its
 /// field `inner`. Those with a default are handed on too only if they are named.

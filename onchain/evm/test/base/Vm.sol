@@ -61,7 +61,6 @@ interface Vm {
         external
         pure
         returns (string[] memory);
-    function envOr(string calldata name, bool value) external view returns (bool);
 
     struct Gas {
         uint64 gasLimit;

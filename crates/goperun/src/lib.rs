@@ -75,4 +75,4 @@ pub use message::{
     Accept, Envelope, LedgerAccept, LedgerProposal, Message, Proposal, ProposalFault, SubProposal,
     Update, VirtualAccept, VirtualFunding, VirtualProposal, VirtualSettlement,
 };
-pub use parts::{AppState, Aux, ChannelParams, ClaimedState, Transaction};
+pub use parts::{AppState, Aux, ChannelParams, ClaimedState, Transaction, nonce};

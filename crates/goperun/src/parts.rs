@@ -5,11 +5,19 @@
 use perun_channel::sig::{SignatureRefusal, SignedState};
 use perun_channel::{Address, ChannelId, Params, Signature, State};
 
+use sha3::{Digest, Sha3_256};
+
 use crate::address::Party;
 use crate::error::DecodeError;
 
 /// Free bytes of a proposal and of parameters. Neither the id nor a signature covers them.
 pub type Aux = [u8; 256];
+
+/// The nonce of a channel of two: the hash of both shares, in the order of the participants.
+#[must_use]
+pub fn nonce([zero, one]: &[[u8; 32]; 2]) -> [u8; 32] {
+    Sha3_256::new().chain_update(zero).chain_update(one).finalize().into()
+}
 
 /// A state, with the app that its data belong to: zero for none. Without an app there are no data.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

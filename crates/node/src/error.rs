@@ -60,6 +60,12 @@ pub enum NodeError {
     /// The machine refused a command.
     #[error("{0}")]
     Declined(perun_protocol::Declined),
+    /// A house without a name among go-perun's nodes.
+    #[error(
+        "this node has no name among go-perun's nodes; nothing was set aside or sent. Start it with \
+         a wire key for go-perun"
+    )]
+    NoName,
     /// No such channel here.
     #[error("there is no channel {0} in this node")]
     UnknownChannel(perun_protocol::OpeningId),

@@ -6,6 +6,7 @@
 //! with its records is durable, and only here signatures are made.
 
 mod effects;
+mod go_perun;
 mod room;
 mod rounds;
 
@@ -14,6 +15,7 @@ use std::sync::mpsc::Sender;
 
 use perun_channel::codec::{Decode, Encode};
 use perun_channel::{Address, Amount, ChannelId, LedgerId};
+use perun_goperun::Identities;
 use perun_protocol::{
     Body, Changes, Command, Config, Draft, Input, Machine, Memo, Message, OpeningId, Payment,
     PaymentId, PhaseName, Sighting, Target, Time,
@@ -22,6 +24,7 @@ use perun_store::{Journal, Stream};
 use perun_wire::{PeerId, Receipt};
 
 use crate::chance::entropy;
+use crate::goperun::{Early, Peer};
 use crate::journal::{self, Entry, Salt};
 use crate::ledgers::Ledgers;
 use crate::outbox::Outbox;
@@ -44,11 +47,17 @@ pub trait Post: Send {
     fn keep(&mut self, _: PeerId) {}
     /// The last channel with this peer is over: it is one among strangers again.
     fn release(&mut self, _: PeerId) {}
+    /// Says something to a go-perun peer, if there is a connection to it.
+    fn say(&mut self, _: &Identities, _: perun_goperun::Message) {}
+    /// [`Post::keep`] for a go-perun peer.
+    fn keep_go_perun(&mut self, _: &Identities) {}
+    /// [`Post::release`] for a go-perun peer.
+    fn release_go_perun(&mut self, _: &Identities) {}
 }
 
 struct Seat {
     machine: Machine,
-    peer: PeerId,
+    peer: Peer,
     /// What we drew at random for it, and the key that comes of it.
     salt: Salt,
     key: SessionKey,
@@ -60,7 +69,7 @@ struct Seat {
 impl Seat {
     fn new(
         machine: Machine,
-        peer: PeerId,
+        peer: Peer,
         (salt, key): (Salt, SessionKey),
         growing: Growing,
     ) -> Self {
@@ -110,6 +119,9 @@ pub struct House {
     ledgers: Ledgers,
     post: Box<dyn Post>,
     events: Sender<NodeEvent>,
+    /// How we are called among go-perun's nodes.
+    own_name: Option<Identities>,
+    early: Early,
     /// The channels that each ledger reports on, and whose they are.
     watched: BTreeMap<(LedgerId, ChannelId), (OpeningId, Target)>,
     /// How they stood when last reported.
@@ -148,6 +160,8 @@ impl House {
             ledgers: Ledgers::new(ledgers),
             post,
             events,
+            own_name: None,
+            early: Early::default(),
             watched: BTreeMap::new(),
             sightings: BTreeMap::new(),
             outbox: Outbox::default(),
@@ -155,6 +169,13 @@ impl House {
             troubled: BTreeSet::new(),
             round: Round::default(),
         })
+    }
+
+    /// Gives the house a name among go-perun's nodes: without one it talks to none of them.
+    #[must_use]
+    pub fn named(mut self, name: Identities) -> Self {
+        self.own_name = Some(name);
+        self
     }
 
     /// Repeats what may not have happened before the process ended.
@@ -216,7 +237,7 @@ impl House {
     /// The connection to a peer exists (again).
     pub fn connected(&mut self, now: Time, peer: PeerId) -> Result<(), NodeError> {
         self.outbox.flush(self.post.as_mut());
-        self.feed_all(now, |seat| (seat.peer == peer).then_some(Input::Connected))?;
+        self.feed_all(now, |seat| (seat.peer.id() == peer).then_some(Input::Connected))?;
         self.finish_round(now)
     }
 
@@ -227,7 +248,7 @@ impl House {
         // What is not a message is a peer's fault; it changes nothing here.
         let Ok(message) = Message::from_bytes(payload) else { return };
         let opening = message.opening;
-        if !self.admits(peer, &message, payload.len()) {
+        if !self.admits(&peer.into(), &message, payload.len()) {
             return;
         }
         // A refusal is the machine's answer to a peer's fault, and changes nothing.
@@ -240,6 +261,30 @@ impl House {
         now: Time,
         opening: OpeningId,
         peer: PeerId,
+        request: &OpenRequest,
+    ) -> Result<(), NodeError> {
+        self.open_with(now, opening, peer.into(), request)
+    }
+
+    /// Asks for a channel with a go-perun peer.
+    pub fn open_go_perun(
+        &mut self,
+        now: Time,
+        opening: OpeningId,
+        name: &Identities,
+        request: &OpenRequest,
+    ) -> Result<(), NodeError> {
+        if self.own_name.is_none() {
+            return Err(NodeError::NoName);
+        }
+        self.open_with(now, opening, Peer::go_perun(name.clone()), request)
+    }
+
+    fn open_with(
+        &mut self,
+        now: Time,
+        opening: OpeningId,
+        peer: Peer,
         request: &OpenRequest,
     ) -> Result<(), NodeError> {
         let (asked, enough) = (request.challenge_secs, self.config.challenge_secs_min);
@@ -255,7 +300,7 @@ impl House {
         let body = Body::Propose { terms: terms.clone(), contributions: ours.clone() };
         let sized = Self::check_proposal(&Message { opening, body });
         let command = Input::Command(Command::Propose { terms, contributions });
-        let tried = Machine::new(opening, self.config).step(now, command.clone());
+        let tried = Machine::new(opening, peer.config(self.config)).step(now, command.clone());
         // Terms that cannot be must leave neither a channel nor set money aside.
         if let Err(error) = sized.and(tried.map_err(NodeError::Declined)) {
             self.ledgers.release_all(&request.outcome.ledgers(), &ours)?;
@@ -358,7 +403,7 @@ impl House {
     fn tell(&self, opening: OpeningId, event: UserEvent) {
         if let Some(seat) = self.seats.get(&opening) {
             // A user who no longer listens misses nothing that the store does not have.
-            let _ = self.events.send(NodeEvent { opening, peer: seat.peer, event });
+            let _ = self.events.send(NodeEvent { opening, peer: seat.peer.id(), event });
         }
     }
 
@@ -385,8 +430,11 @@ impl House {
     }
 
     fn send(&mut self, opening: OpeningId, message: &Message) {
-        let Some(peer) = self.seats.get(&opening).map(|seat| seat.peer) else { return };
-        self.outbox.send(self.post.as_mut(), peer, message.to_bytes());
+        let Some(peer) = self.seats.get(&opening).map(|seat| &seat.peer) else { return };
+        match peer.name() {
+            Some(_) => self.say_for(opening, message),
+            None => self.outbox.send(self.post.as_mut(), peer.id(), message.to_bytes()),
+        }
     }
 }
 
@@ -397,7 +445,8 @@ fn replay(opening: OpeningId, config: Config, key: &SessionKey, stream: &Stream)
         Some(snapshot) => journal::read_snapshot(opening, config, snapshot)?,
         None => {
             let Entry::Peer(peer, salt) = Entry::read(records.next()?)? else { return None };
-            (peer, salt, Machine::new(opening, config))
+            let machine = Machine::new(opening, peer.config(config));
+            (*peer, salt, machine)
         }
     };
     let mut growing = Growing::of(0, stream.snapshot.as_ref().map_or(0, Vec::len));

@@ -3,10 +3,11 @@
 //! A channel's stream begins with whom it is shared with, and what its key is drawn from; every
 //! other entry is a record of its machine. A snapshot says both at once.
 
-use perun_channel::codec::{Decode, Encode};
+use perun_channel::codec::{Decode, Encode, Reader};
 use perun_protocol::{Config, Machine, OpeningId, Record};
 use perun_store::StreamId;
-use perun_wire::PeerId;
+
+use crate::goperun::Peer;
 
 /// What we drew at random for one channel.
 pub(crate) type Salt = [u8; 32];
@@ -17,7 +18,7 @@ const RECORD: u8 = 1;
 /// One entry of a channel's stream.
 pub(crate) enum Entry {
     /// With whom the channel is, and what its key is drawn from.
-    Peer(PeerId, Salt),
+    Peer(Box<Peer>, Salt),
     /// What its machine remembers.
     Record(Box<Record>),
 }
@@ -27,8 +28,8 @@ impl Entry {
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         match bytes.split_first()? {
             (&PEER, rest) => {
-                let (peer, salt) = rest.split_first_chunk()?;
-                Some(Self::Peer(PeerId(*peer), salt.try_into().ok()?))
+                let (salt, peer) = rest.split_first_chunk()?;
+                Some(Self::Peer(Box::new(Peer::from_bytes(peer).ok()?), *salt))
             }
             (&RECORD, record) => Some(Self::Record(Box::new(Record::from_bytes(record).ok()?))),
             _ => None,
@@ -42,8 +43,8 @@ pub(crate) const fn stream(opening: OpeningId) -> StreamId {
 }
 
 /// The first entry of a channel's stream.
-pub(crate) fn peer_entry(peer: PeerId, salt: &Salt) -> Vec<u8> {
-    [&[PEER], peer.0.as_slice(), salt].concat()
+pub(crate) fn peer_entry(peer: &Peer, salt: &Salt) -> Vec<u8> {
+    [&[PEER], salt.as_slice(), &peer.to_bytes()].concat()
 }
 
 /// The entry of a record.
@@ -54,8 +55,8 @@ pub(crate) fn record_entry(record: &Record) -> Vec<u8> {
 }
 
 /// What stands for a channel's stream so far: with whom it is, and all that its machine remembers.
-pub(crate) fn snapshot_entry(peer: PeerId, salt: &Salt, machine: &Machine) -> Vec<u8> {
-    [peer.0.as_slice(), salt, &machine.snapshot()].concat()
+pub(crate) fn snapshot_entry(peer: &Peer, salt: &Salt, machine: &Machine) -> Vec<u8> {
+    [salt.as_slice(), &peer.to_bytes(), &machine.snapshot()].concat()
 }
 
 /// Reads a snapshot; none if it is not one.
@@ -63,8 +64,12 @@ pub(crate) fn read_snapshot(
     opening: OpeningId,
     config: Config,
     bytes: &[u8],
-) -> Option<(PeerId, Salt, Machine)> {
-    let (peer, rest) = bytes.split_first_chunk()?;
-    let (salt, machine) = rest.split_first_chunk()?;
-    Some((PeerId(*peer), *salt, Machine::from_snapshot(opening, config, machine).ok()?))
+) -> Option<(Peer, Salt, Machine)> {
+    let (salt, rest) = bytes.split_first_chunk()?;
+    let mut reader = Reader::new(rest);
+    let peer = Peer::decode(&mut reader).ok()?;
+    let config = peer.config(config);
+    let machine =
+        Machine::from_snapshot(opening, config, rest.get(peer.to_bytes().len()..)?).ok()?;
+    Some((peer, *salt, machine))
 }

@@ -207,6 +207,21 @@ pub trait DepositLedger: Ledger {
             .map_err(|error| LedgerError::Refused(error.to_string()))
     }
 
+    /// What a go-perun peer is told of our part: the random bytes that were drawn for it.
+    fn go_perun_share(&self, _: &LedgerBytes) -> Result<[u8; 32], LedgerError> {
+        Err(LedgerError::Refused(NO_GO_PERUN.to_owned()))
+    }
+
+    /// What the terms say besides, and the part of a go-perun peer, which tells its random bytes
+    /// and the address that signs for it only.
+    fn go_perun_part(
+        &self,
+        _: [u8; 32],
+        _: Address,
+    ) -> Result<(LedgerBytes, LedgerBytes), LedgerError> {
+        Err(LedgerError::Refused(NO_GO_PERUN.to_owned()))
+    }
+
     /// The place of a planned channel with these parameters. `initial` is version 0.
     fn place(
         &mut self,
@@ -226,3 +241,6 @@ pub trait DepositLedger: Ledger {
         sign: Signer<'_>,
     ) -> Result<(), LedgerError>;
 }
+
+const NO_GO_PERUN: &str = "there are no go-perun peers on this ledger; nothing was set aside or \
+                           signed. Use a ledger that go-perun has";

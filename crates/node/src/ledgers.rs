@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use perun_channel::{Address, LedgerId, Participant, State};
-use perun_protocol::{Assembly, Funding, LedgerBytes, LedgerTerms, PerLedger, Place, Plan, Terms};
+use perun_channel::{Address, LedgerId, Params, Participant, State};
+use perun_protocol::{
+    Assembly, Dialect, Funding, LedgerBytes, LedgerTerms, PerLedger, Place, Plan, Terms,
+};
 
 use crate::{DepositLedger, JointLedger, Ledger, LedgerError, OpenRequest};
 
@@ -210,6 +212,7 @@ impl Ledgers {
         &mut self,
         plan: &Plan,
         ended: Option<State>,
+        dialect: Dialect,
     ) -> Result<Assembly, LedgerError> {
         self.check(&plan.ledgers)?;
         let by_joint = plan.ledgers.iter().find(|terms| terms.funding == Funding::Joint {});
@@ -220,7 +223,10 @@ impl Ledgers {
         let (params, initial) = match (&joint, plan.ledgers.get(0)) {
             (Some(joint), _) => (joint.params.clone(), joint.initial.clone()),
             (None, Some(first)) => {
-                let params = self.deposit(first.ledger)?.params(plan)?;
+                let params = match dialect {
+                    Dialect::Perun => self.deposit(first.ledger)?.params(plan)?,
+                    Dialect::GoPerun => self.go_perun_params(plan)?,
+                };
                 let initial = State::initial(params.id(), plan.outcome.clone());
                 (params, initial)
             }
@@ -238,6 +244,30 @@ impl Ledgers {
         Ok(Assembly { params, initial, places, joint })
     }
 
+    /// The parameters of a channel with a go-perun peer: the nonce is the hash of both shares.
+    fn go_perun_params(&mut self, plan: &Plan) -> Result<Params, LedgerError> {
+        let mut shares = [[0; 32]; 2];
+        for (share, parts) in shares.iter_mut().zip(&plan.contributions) {
+            let (Some(part), 1) = (parts.get(0), parts.len()) else {
+                return Err(LedgerError::TooManyLedgers);
+            };
+            let ledger = plan.ledgers.get(0).ok_or(LedgerError::Malformed("plan"))?.ledger;
+            *share = self.share(ledger, part)?;
+        }
+        let nonce = perun_goperun::nonce(&shares);
+        Params::new(plan.challenge_secs, nonce, plan.participants.to_vec())
+            .map_err(|error| LedgerError::Refused(error.to_string()))
+    }
+
+    /// What was drawn at random for a contribution: its share of a nonce.
+    pub(crate) fn share(
+        &mut self,
+        ledger: LedgerId,
+        contribution: &LedgerBytes,
+    ) -> Result<[u8; 32], LedgerError> {
+        self.deposit(ledger)?.go_perun_share(contribution)
+    }
+
     /// Refuses terms that name a ledger that we do not have, or fund one in another way than it is.
     fn check(&mut self, ledgers: &PerLedger<LedgerTerms>) -> Result<(), LedgerError> {
         for terms in ledgers {
@@ -249,9 +279,10 @@ impl Ledgers {
     }
 }
 
-/// A participant whom no ledger gives an identity: its key is enough.
+/// A participant whom no ledger gives an identity: its key is enough. The zeros are what go-perun
+/// signs for it as well.
 fn plain(session: Address) -> Result<Participant, LedgerError> {
-    Participant::new(session, Vec::new()).map_err(|error| LedgerError::Refused(error.to_string()))
+    Participant::new(session, vec![0; 32]).map_err(|error| LedgerError::Refused(error.to_string()))
 }
 
 fn per_ledger<T>(values: Vec<T>) -> Result<PerLedger<T>, LedgerError> {

@@ -11,6 +11,7 @@ mod ckb;
 mod error;
 mod evm;
 mod forward;
+mod goperun;
 mod house;
 mod journal;
 mod keys;
@@ -26,6 +27,7 @@ pub use chance::entropy;
 pub use ckb::{CkbLedger, CkbOptions};
 pub use error::{LedgerError, NodeError};
 pub use evm::{EvmLedger, EvmOptions};
+pub use goperun::peer_id as go_perun_peer_id;
 pub use house::{House, Post};
 pub use keys::SessionKey;
 pub use ledger::{

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use perun_channel::{Address, ChannelId, Params};
+use perun_channel::{Address, ChannelId, LedgerId, Params};
 
 use crate::channel::Channel;
 use crate::config::{Config, Dialect};
@@ -144,6 +144,18 @@ impl Machine {
                 self.open().map(|open| open.channel.address(open.channel.index))
             }
         }
+    }
+
+    /// The first ledger of a channel that is being opened.
+    #[must_use]
+    pub fn planned_on(&self) -> Option<LedgerId> {
+        let ledgers = match &self.phase {
+            Phase::Proposing(proposal) | Phase::Deciding(proposal) => &proposal.terms.ledgers,
+            Phase::Joining(joining) | Phase::Signing(joining) => &joining.plan.ledgers,
+            Phase::Founding(founding) => &founding.joining.plan.ledgers,
+            _ => return None,
+        };
+        ledgers.get(0).map(|terms| terms.ledger)
     }
 
     /// The channel's parameters, once there is one.

@@ -339,6 +339,21 @@ impl DepositLedger for EvmLedger {
         self.contribute(&terms.outcome, 1)
     }
 
+    fn go_perun_share(&self, contribution: &LedgerBytes) -> Result<[u8; 32], LedgerError> {
+        read::<Contribution>(contribution, "contribution").map(|it| it.drawn)
+    }
+
+    fn go_perun_part(
+        &self,
+        drawn: [u8; 32],
+        signer: Address,
+    ) -> Result<(LedgerBytes, LedgerBytes), LedgerError> {
+        let terms = written(&HubTerms { hub: self.deployment.hub() }, "terms")?;
+        // It names no payee: the hub pays the key that signs, unless that key says otherwise.
+        let payee = perun_backend_evm::abi::eth(&signer);
+        Ok((terms, written(&Contribution { drawn, payee }, "contribution")?))
+    }
+
     fn place(
         &mut self,
         plan: &Plan,

@@ -4,9 +4,9 @@
 
 use perun_channel::{LedgerId, State};
 use perun_protocol::{
-    Assembly, Body, Changes, Command, DeclineReason, Effect, Event, Input, LedgerBytes, LedgerTime,
-    Machine, Message, Misuse, OpeningId, PerLedger, Plan, Reply, Target, Terms, Time, Transaction,
-    Witness,
+    Assembly, Body, Changes, Command, DeclineReason, Dialect, Effect, Event, Input, LedgerBytes,
+    LedgerTime, Machine, Message, Misuse, OpeningId, PerLedger, Plan, Reply, Target, Terms, Time,
+    Transaction, Witness,
 };
 
 use super::House;
@@ -85,7 +85,8 @@ impl House {
     fn assemble(&mut self, now: Time, opening: OpeningId, plan: &Plan) -> Result<(), LedgerError> {
         let ended = self.resizable(opening).ok().filter(|_| plan.predecessor.is_some());
         let ended = ended.map(|(_, state)| state);
-        let built = self.ledgers.assemble(plan, ended);
+        let dialect = self.seats.get(&opening).map_or(Dialect::Perun, |seat| seat.peer.dialect());
+        let built = self.ledgers.assemble(plan, ended, dialect);
         let built = built.and_then(|assembly| self.unused(opening, assembly));
         let (reply, done) = match built {
             Ok(assembly) => (Reply::Assembled(assembly), Ok(())),

@@ -8,12 +8,12 @@
 use perun_channel::codec::Encode;
 use perun_protocol::{Body, DeclineReason, Machine, Message, OpeningId, PhaseName, Time};
 use perun_store::{MAX_JOURNAL_BYTES, MAX_PAYLOAD_BYTES};
-use perun_wire::PeerId;
 
 use super::rounds::ROUND_RECORDS;
-use super::{House, Seat};
+use super::{House, Post, Seat};
 use crate::NodeError;
 use crate::chance::entropy;
+use crate::goperun::Peer;
 use crate::journal::{self, Salt};
 
 /// How many channels one peer may have in one house: each costs memory and a place in the journal.
@@ -80,6 +80,14 @@ impl Growing {
     }
 }
 
+/// Names the peer of a channel that lives.
+fn keep(post: &mut dyn Post, peer: &Peer) {
+    match peer.name() {
+        Some(name) => post.keep_go_perun(name),
+        None => post.keep(peer.id()),
+    }
+}
+
 impl House {
     /// Refuses what would grow the journal when it is nearly full.
     pub(super) fn check_room(&self, growth: Growth) -> Result<(), NodeError> {
@@ -100,33 +108,36 @@ impl House {
         if bytes > limit { Err(NodeError::ProposalTooLong { bytes, limit }) } else { Ok(()) }
     }
 
-    pub(super) fn seat(&mut self, opening: OpeningId, peer: PeerId, salt: Salt) {
-        let machine = Machine::new(opening, self.config);
+    pub(super) fn seat(&mut self, opening: OpeningId, peer: Peer, salt: Salt) {
+        let machine = Machine::new(opening, peer.config(self.config));
         let drawn = (salt, self.key.drawn(&salt));
+        self.round.record(opening, journal::peer_entry(&peer, &salt));
         self.seats.insert(opening, Seat::new(machine, peer, drawn, Growing::of(0, 0)));
-        self.round.record(opening, journal::peer_entry(peer, &salt));
     }
 
     /// Names the peer of a channel that began to live, or takes that back when no channel with it
     /// lives any more. It says nothing to anybody, so it need not wait for the journal.
-    pub(super) fn keep_or_release(&mut self, peer: PeerId, lives: bool) {
+    pub(super) fn keep_or_release(&mut self, peer: &Peer, lives: bool) {
         if lives {
-            self.post.keep(peer);
-        } else if !self.seats.values().any(|seat| seat.peer == peer && seat.is_living()) {
-            self.post.release(peer);
+            keep(self.post.as_mut(), peer);
+        } else if !self.seats.values().any(|seat| seat.peer == *peer && seat.is_living()) {
+            match peer.name() {
+                Some(name) => self.post.release_go_perun(name),
+                None => self.post.release(peer.id()),
+            }
         }
     }
 
     /// Names the peers of all channels that live.
     pub(super) fn keep_all(&mut self) {
         let living = self.seats.values().filter(|seat| seat.is_living());
-        living.for_each(|seat| self.post.keep(seat.peer));
+        living.for_each(|seat| keep(self.post.as_mut(), &seat.peer));
     }
 
     /// Whether a message is for a channel that we have with this very peer, or asks for a new one.
-    pub(super) fn admits(&mut self, peer: PeerId, message: &Message, bytes: usize) -> bool {
+    pub(super) fn admits(&mut self, peer: &Peer, message: &Message, bytes: usize) -> bool {
         if let Some(seat) = self.seats.get(&message.opening) {
-            return seat.peer == peer;
+            return seat.peer == *peer;
         }
         if !matches!(message.body, Body::Propose { .. }) {
             return false;
@@ -140,26 +151,33 @@ impl House {
         };
         if let Some(reason) = refusal {
             // Nothing is remembered of it, so that it costs nothing.
-            let body = Body::Decline { reason };
-            let answer = Message { opening: message.opening, body }.to_bytes();
-            self.outbox.send(self.post.as_mut(), peer, answer);
+            self.decline(peer, message.opening, reason);
             return false;
         }
         // Without randomness there is no channel.
         let Ok(salt) = entropy() else { return false };
         let admitted = self.has_room(peer);
         if admitted {
-            self.seat(message.opening, peer, salt);
+            self.seat(message.opening, peer.clone(), salt);
         }
         admitted
     }
 
+    /// Declines what is not remembered.
+    fn decline(&mut self, peer: &Peer, opening: OpeningId, reason: DeclineReason) {
+        let answer = Message { opening, body: Body::Decline { reason } };
+        match peer.name() {
+            Some(_) => self.say_decline(peer, &answer),
+            None => self.outbox.send(self.post.as_mut(), peer.id(), answer.to_bytes()),
+        }
+    }
+
     /// Whether a peer may have one channel more; makes room by forgetting one of its proposals that
     /// came to nothing, of which everybody was told.
-    fn has_room(&mut self, peer: PeerId) -> bool {
-        let channels = self.seats.values().filter(|seat| seat.peer == peer).count();
+    fn has_room(&mut self, peer: &Peer) -> bool {
+        let channels = self.seats.values().filter(|seat| seat.peer == *peer).count();
         let forgotten = self.seats.iter().find(|(opening, seat)| {
-            let of_this_peer = channels >= MAX_CHANNELS_PER_PEER && seat.peer == peer;
+            let of_this_peer = channels >= MAX_CHANNELS_PER_PEER && seat.peer == *peer;
             let must_go = of_this_peer || self.seats.len() >= MAX_CHANNELS;
             must_go && seat.machine.phase() == PhaseName::Over && !self.round.concerns(opening)
         });
@@ -229,12 +247,13 @@ impl House {
     pub(super) fn snapshot(&mut self, opening: OpeningId) -> Option<Vec<u8>> {
         let config = self.config;
         let seat = self.seats.get_mut(&opening)?;
-        let entry = journal::snapshot_entry(seat.peer, &seat.salt, &seat.machine);
+        let entry = journal::snapshot_entry(&seat.peer, &seat.salt, &seat.machine);
         seat.growing = Growing::of(0, entry.len());
         // All that we signed hangs on it, and the records that it replaces do not come back: it is
         // written only if it says the same as they do.
         let again = journal::read_snapshot(opening, config, &entry);
-        let same = again.is_some_and(|again| again == (seat.peer, seat.salt, seat.machine.clone()));
+        let same = again
+            .is_some_and(|again| again == (seat.peer.clone(), seat.salt, seat.machine.clone()));
         (same && entry.len() <= MAX_PAYLOAD_BYTES).then_some(entry)
     }
 

@@ -79,7 +79,10 @@ impl House {
     /// Commits what the inputs so far have decided, then does it, until nothing is left to do.
     pub fn finish_round(&mut self, now: Time) -> Result<(), NodeError> {
         let mut todo = VecDeque::new();
-        while !(self.round.is_empty() && todo.is_empty()) || self.forget_oldest() {
+        while !(self.round.is_empty() && todo.is_empty())
+            || self.hear_early(now)
+            || self.forget_oldest()
+        {
             todo.extend(self.commit_round()?);
             // What a ledger answers begins the next round; thousands of answers make several.
             while let Some((opening, effect)) = todo.pop_front() {
@@ -177,7 +180,7 @@ impl House {
     ) -> Result<(), Declined> {
         let Some(seat) = self.seats.get_mut(&opening) else { return Ok(()) };
         let step = seat.machine.step(now, input)?;
-        let (peer, lived) = (seat.peer, seat.is_living());
+        let (peer, lived) = (seat.peer.clone(), seat.is_living());
         for record in &step.records {
             seat.machine.apply(record);
             let entry = journal::record_entry(record);
@@ -186,7 +189,7 @@ impl House {
         }
         let lives = seat.is_living();
         if lives != lived {
-            self.keep_or_release(peer, lives);
+            self.keep_or_release(&peer, lives);
         }
         if !step.records.is_empty() {
             self.shorten(opening);

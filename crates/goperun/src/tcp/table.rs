@@ -50,10 +50,11 @@ pub(super) struct Greeted {
 impl Table {
     /// Begins a dial, unless there is no use in it.
     pub(super) fn begin_dial(&mut self, peer: &Identities) -> Result<(), DialFailure> {
-        if self.held.contains_key(peer) {
-            Err(DialFailure::Connected)
-        } else if self.dialling.contains(peer) {
+        if self.dialling.contains(peer) {
+            // Even if the peer's own dial was faster: ours may replace that.
             Err(DialFailure::UnderWay)
+        } else if self.held.contains_key(peer) {
+            Err(DialFailure::Connected)
         } else if self.dialling.len() >= MAX_DIALS {
             Err(DialFailure::NoRoom)
         } else {

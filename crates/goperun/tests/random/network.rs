@@ -20,7 +20,11 @@ pub(crate) struct Node {
     pub(crate) seconds: Arc<AtomicU64>,
 }
 
-pub(crate) fn local(name: &str, serializer: Serializer, security: Security) -> (Local, Arc<AtomicU64>) {
+pub(crate) fn local(
+    name: &str,
+    serializer: Serializer,
+    security: Security,
+) -> (Local, Arc<AtomicU64>) {
     let seconds = Arc::new(AtomicU64::new(0));
     let told = seconds.clone();
     let clock = Box::new(move || Duration::from_secs(told.load(Ordering::SeqCst)));

@@ -8,15 +8,15 @@ mod network;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use key::own;
-use network::{Node, PATIENCE, local, numbered};
+use network::{Node, PATIENCE};
 use perun_goperun::simple::SimpleVerifier;
 use perun_goperun::tcp::{
-    DialFailure, Link, LinkError, MAX_HANDSHAKES_PER_ADDRESS, MAX_QUEUED_MESSAGES,
+    DialFailure, Link, LinkError, Local, MAX_HANDSHAKES_PER_ADDRESS, MAX_QUEUED_MESSAGES,
     MAX_UNREAD_BYTES, MAX_UNREAD_MESSAGES, NetworkEvent, RACE_MAX, Security,
 };
 use perun_goperun::{Envelope, Handshake, HandshakeError, Identities, Message, Serializer};
@@ -25,10 +25,27 @@ fn name(name: &str) -> Identities {
     own(name).name().clone()
 }
 
+fn local(name: &str) -> Local {
+    network::local(name, Serializer::Native, Security::None, Arc::default())
+}
+
+fn start(name: &str) -> Node {
+    Node::new(local(name))
+}
+
+/// A node whose clock shows these seconds.
+fn start_with(name: &str, seconds: &Arc<AtomicU64>) -> Node {
+    Node::new(network::local(name, Serializer::Native, Security::None, seconds.clone()))
+}
+
+/// A message that an owner gets, with a number.
+fn numbered(number: usize) -> Message {
+    Message::ProposalReject { proposal: [7; 32], reason: number.to_string() }
+}
+
 /// A connection to a node, of an end that a test holds in its hand.
 fn dial(from: &str, to: &str, address: SocketAddr) -> Link {
-    let (local, _) = local(from, Serializer::Native, Security::None);
-    Arc::new(local).dial(address, &name(to)).unwrap()
+    Arc::new(local(from)).dial(address, &name(to)).unwrap()
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -68,8 +85,9 @@ fn long() -> Message {
 #[test]
 fn one_connection_carries_both_directions() {
     for serializer in [Serializer::Native, Serializer::Protobuf] {
-        let [alice, bob] =
-            ["alice", "bob"].map(|name| Node::with(name, serializer, Security::None));
+        let [alice, bob] = ["alice", "bob"].map(|name| {
+            Node::new(network::local(name, serializer, Security::None, Arc::default()))
+        });
         alice.network.dial(name("bob"), bob.listen()).unwrap();
         assert_eq!((alice.connected(), bob.connected()), (name("bob"), name("alice")));
         for number in 0..50 {
@@ -100,7 +118,7 @@ struct Race {
 
 impl Race {
     fn start(peer: &'static str) -> Self {
-        let node = Node::start("m");
+        let node = start("m");
         let (listener, there) = listener();
         let address = node.listen();
         node.network.dial(name(peer), there).unwrap();
@@ -114,8 +132,7 @@ impl Race {
 
     /// The handshake that `m` began gets through.
     fn ours(&self) -> Link {
-        let (local, _) = local(self.peer, Serializer::Native, Security::None);
-        Arc::new(local).accept(self.accepted.try_clone().unwrap()).unwrap()
+        Arc::new(local(self.peer)).accept(self.accepted.try_clone().unwrap()).unwrap()
     }
 
     /// Both ends can use this connection, and the network holds no other.
@@ -208,7 +225,7 @@ fn meet(node: &Node, peer: &Identities, address: SocketAddr, is_larger: bool) {
 #[test]
 fn two_that_dial_each_other_at_once_keep_the_same_connection_and_lose_nothing_on_it() {
     for _ in 0..20 {
-        let (small, large) = (Node::start("a"), Node::start("b"));
+        let (small, large) = (start("a"), start("b"));
         let (to_small, to_large) = (small.listen(), large.listen());
         let gate = std::sync::Barrier::new(2);
         thread::scope(|scope| {
@@ -227,13 +244,14 @@ fn two_that_dial_each_other_at_once_keep_the_same_connection_and_lose_nothing_on
 /// A peer whose machine lost its power dials again, while we hold its old connection.
 #[test]
 fn a_new_connection_replaces_one_that_is_too_old_for_a_race() {
-    let node = Node::start("m");
+    let seconds = Arc::default();
+    let node = start_with("m", &seconds);
     let address = node.listen();
     let mut old = dial("a", "m", address);
     node.connected();
-    node.seconds.store(RACE_MAX.as_secs(), Ordering::SeqCst);
+    seconds.store(RACE_MAX.as_secs(), Ordering::SeqCst);
     assert!(is_closed(&mut dial("a", "m", address)), "it could be in a race");
-    node.seconds.store(RACE_MAX.as_secs() + 1, Ordering::SeqCst);
+    seconds.store(RACE_MAX.as_secs() + 1, Ordering::SeqCst);
     let mut new = dial("a", "m", address);
     assert!(matches!(node.disconnected(), Some(LinkError::Replaced)));
     assert_eq!(node.connected(), name("a"));
@@ -250,7 +268,7 @@ fn a_new_connection_replaces_one_that_is_too_old_for_a_race() {
 #[test]
 fn a_flood_is_bounded_and_holds_up_its_own_connection_only() {
     const SOCKETS_HOLD: usize = 24 << 20;
-    let node = Node::start("m");
+    let node = start("m");
     let address = node.listen();
     let mut flood = socket("greedy", "m", address);
     flood.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
@@ -280,7 +298,7 @@ fn a_flood_is_bounded_and_holds_up_its_own_connection_only() {
 
 #[test]
 fn a_peer_that_does_not_read_holds_up_itself_only() {
-    let node = Node::start("m");
+    let node = start("m");
     let address = node.listen();
     let silent = dial("silent", "m", address);
     node.connected();
@@ -301,7 +319,7 @@ fn a_peer_that_does_not_read_holds_up_itself_only() {
 /// Silent sockets hold all handshakes that one address may have.
 #[test]
 fn strangers_that_say_nothing_keep_nobody_out() {
-    let node = Node::start("m");
+    let node = start("m");
     let address = node.listen();
     node.network.pin(&name("pinned"));
     let mut silent: Vec<_> =
@@ -316,7 +334,7 @@ fn strangers_that_say_nothing_keep_nobody_out() {
 
 #[test]
 fn an_end_is_told_once_with_its_reason() {
-    let node = Node::start("m");
+    let node = start("m");
     let address = node.listen();
     let whole = bytes("a", "m", numbered(1));
     let told = |bytes: &[u8]| {
@@ -344,7 +362,7 @@ fn an_end_is_told_once_with_its_reason() {
 
 #[test]
 fn what_no_owner_of_a_channel_can_use_is_dropped() {
-    let node = Node::start("m");
+    let node = start("m");
     let mut peer = dial("a", "m", node.listen());
     node.connected();
     let dropped = [
@@ -363,7 +381,7 @@ fn what_no_owner_of_a_channel_can_use_is_dropped() {
 
 #[test]
 fn a_farewell_leaves_after_what_was_said() {
-    let node = Node::start("m");
+    let node = start("m");
     let mut peer = dial("a", "m", node.listen());
     node.connected();
     (0..100).for_each(|number| assert!(node.network.send(&name("a"), numbered(number))));
@@ -385,7 +403,7 @@ fn failure(node: &Node) -> (Identities, DialFailure) {
 
 #[test]
 fn a_dial_fails_with_its_reason_and_can_be_tried_again() {
-    let node = Node::start("m");
+    let node = start("m");
     let (listener, address) = listener();
     let ourselves = node.network.dial(name("m"), address);
     let expected = HandshakeError::Ourselves;
@@ -425,7 +443,7 @@ fn proof(from: &str) -> Vec<u8> {
 /// A node under another name than the one that we dial notices it first.
 #[test]
 fn a_node_under_another_name_does_not_become_a_peer() {
-    let (node, other) = (Node::start("m"), Node::start("b"));
+    let (node, other) = (start("m"), start("b"));
     node.network.dial(name("a"), other.listen()).unwrap();
     let (peer, reason) = failure(&node);
     assert_eq!(peer, name("a"));
@@ -439,7 +457,8 @@ fn a_node_under_another_name_does_not_become_a_peer() {
 /// In every state that a thread can wait in.
 #[test]
 fn a_shutdown_ends_all_threads() {
-    let node = Node::start("m");
+    let seconds = Arc::default();
+    let node = start_with("m", &seconds);
     let address = node.listen();
     let _silent = TcpStream::connect(address).unwrap();
     let _idle = dial("idle", "m", address);
@@ -454,7 +473,7 @@ fn a_shutdown_ends_all_threads() {
     for _ in 0..=MAX_UNREAD_MESSAGES {
         greedy.outgoing.send(numbered(1)).unwrap();
     }
-    let Node { network, mailbox, seconds } = node;
+    let Node { network, mailbox } = node;
     let other = network.clone();
     network.shutdown();
     assert!(matches!(other.dial(name("idle"), address), Err(DialFailure::NoRoom)));

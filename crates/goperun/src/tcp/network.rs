@@ -107,7 +107,7 @@ pub(super) struct Shared {
     pub(super) local: Arc<Local>,
     pub(super) letters: Arc<Letters>,
     /// Locked before the letters by whoever needs both.
-    table: Mutex<Table>,
+    table: Mutex<Table<TcpStream>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     listeners: Mutex<Vec<SocketAddr>>,
     stopping: AtomicBool,
@@ -224,7 +224,7 @@ impl fmt::Debug for Network {
 }
 
 impl Shared {
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, Table<TcpStream>> {
         lock(&self.table)
     }
 

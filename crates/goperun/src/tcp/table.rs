@@ -5,12 +5,11 @@
 //! order in which handshakes end at either side.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbox::Outbox;
-use super::places::{MAX_DIALS, Places};
+use super::places::{Close, MAX_DIALS, Places};
 use super::{DialFailure, Local};
 use crate::Identities;
 
@@ -22,9 +21,8 @@ pub const MAX_PINS: usize = 1_024;
 /// one itself until it has noticed, which locks out a peer whose machine lost its power.
 pub const RACE_MAX: Duration = Duration::from_secs(60);
 
-#[derive(Default)]
-pub(super) struct Table {
-    pub(super) places: Places<TcpStream>,
+pub(super) struct Table<S> {
+    pub(super) places: Places<S>,
     held: BTreeMap<Identities, Held>,
     /// Whom we dial just now.
     dialling: BTreeSet<Identities>,
@@ -47,7 +45,19 @@ pub(super) struct Greeted {
     pub(super) at: Duration,
 }
 
-impl Table {
+impl<S> Default for Table<S> {
+    fn default() -> Self {
+        Self {
+            places: Places::default(),
+            held: BTreeMap::new(),
+            dialling: BTreeSet::new(),
+            pins: BTreeMap::new(),
+            pinned: 0,
+        }
+    }
+}
+
+impl<S: Close> Table<S> {
     /// Begins a dial, unless there is no use in it.
     pub(super) fn begin_dial(&mut self, peer: &Identities) -> Result<(), DialFailure> {
         if self.dialling.contains(peer) {
@@ -148,4 +158,144 @@ fn loses(local: &Local, peer: &Identities, dialled: bool) -> bool {
         let theirs = peer.entries().iter().find(|(other, _)| other == kind);
         theirs.is_some_and(|(_, theirs)| dialled == local.verifier.order(ours, theirs).is_lt())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tcp::{MAX_STRANGERS, Security};
+    use crate::{Account, Own, Serializer, Verifier};
+    use perun_channel::BackendId;
+    use std::cell::Cell;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::rc::Rc;
+
+    /// An address, and whoever believes it.
+    struct Plain(Vec<u8>);
+
+    impl Account for Plain {
+        fn address(&self) -> &[u8] {
+            &self.0
+        }
+        fn sign(&self, _: &[u8]) -> Option<Vec<u8>> {
+            Some(vec![])
+        }
+    }
+
+    impl Verifier for Plain {
+        fn proves(&self, _: &[u8], _: &[u8], _: &[u8]) -> bool {
+            true
+        }
+    }
+
+    /// A name with these addresses, on ledgers 1, 2, ...
+    fn name(addresses: &[&[u8]]) -> Identities {
+        let kinds = (1..).map(BackendId::new);
+        let entries = kinds.zip(addresses).map(|(kind, bytes)| (kind, bytes.to_vec()));
+        Identities::new(entries.collect()).unwrap()
+    }
+
+    fn local(addresses: &[&[u8]]) -> Local {
+        let plain: Vec<_> = addresses.iter().map(|bytes| Plain(bytes.to_vec())).collect();
+        let kinds = (1..).map(BackendId::new);
+        let accounts: Vec<_> = kinds.zip(plain.iter().map(|one| one as &dyn Account)).collect();
+        Local {
+            own: Own::new(&accounts).unwrap(),
+            verifier: Box::new(Plain(vec![])),
+            serializer: Serializer::Native,
+            security: Security::None,
+            clock: Box::new(|| Duration::ZERO),
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Fake(Rc<Cell<bool>>);
+
+    impl Close for Fake {
+        fn close(&self) {
+            self.0.set(true);
+        }
+    }
+
+    /// A peer comes by itself, from this host.
+    fn comes(table: &mut Table<Fake>, peer: &Identities, host: u8) -> (u64, Fake) {
+        let (socket, from) = (Fake::default(), IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)));
+        let place = table.places.accepted(socket.clone(), from).unwrap();
+        let new = Greeted { place, dialled: false, at: Duration::ZERO };
+        assert!(table.enter(&local(&[b"m"]), peer, new).is_ok());
+        (place, socket)
+    }
+
+    /// As in go-perun's `fullEndpoint.replace`.
+    #[test]
+    fn the_end_with_the_smaller_address_loses_what_it_dialled() {
+        let lost = |own: &[&[u8]], peer: &[&[u8]], dialled| {
+            let peer = name(peer);
+            loses(&local(own), &peer, dialled)
+        };
+        assert!(lost(&[b"a"], &[b"b"], true) && !lost(&[b"a"], &[b"b"], false));
+        assert!(!lost(&[b"b"], &[b"a"], true) && lost(&[b"b"], &[b"a"], false));
+        // Only ledgers that both have count; and one that says so is enough.
+        let two: [&[u8]; 2] = [b"m", b"m"];
+        assert!(!lost(&[b"m"], &[b"a", b"z"], true) && lost(&two, &[b"a", b"z"], true));
+        let one = Identities::new(vec![(BackendId::new(9), b"z".to_vec())]).unwrap();
+        assert!(!loses(&local(&two), &one, true) && !loses(&local(&two), &one, false));
+    }
+
+    #[test]
+    fn a_peer_is_dialled_once_at_a_time_and_not_while_it_is_connected() {
+        let mut table = Table::<Fake>::default();
+        let peer = name(&[b"a"]);
+        assert!(table.begin_dial(&peer).is_ok());
+        assert!(matches!(table.begin_dial(&peer), Err(DialFailure::UnderWay)));
+        table.end_dial(&peer);
+        let (place, _) = comes(&mut table, &peer, 1);
+        assert!(matches!(table.begin_dial(&peer), Err(DialFailure::Connected)));
+        table.end(&peer, place + 1);
+        assert!(matches!(table.begin_dial(&peer), Err(DialFailure::Connected)), "another's end");
+        table.end(&peer, place);
+        let others = (1..u8::MAX).map(|byte| name(&[&[byte]]));
+        let dials = others.take_while(|other| table.begin_dial(other).is_ok()).count();
+        assert_eq!(dials, MAX_DIALS);
+        assert!(matches!(table.begin_dial(&peer), Err(DialFailure::NoRoom)));
+    }
+
+    #[test]
+    fn strangers_push_out_strangers_and_no_peer_that_counts() {
+        let mut table = Table::default();
+        let [pinned, later, dialled, stranger] = [b"a", b"b", b"c", b"d"].map(|one| name(&[one]));
+        table.pin(&pinned);
+        let (_, pinned) = comes(&mut table, &pinned, 1);
+        let (_, later_socket) = comes(&mut table, &later, 1);
+        table.pin(&later);
+        // It dialled us while we dialled it.
+        table.begin_dial(&dialled).unwrap();
+        let (_, dialled_socket) = comes(&mut table, &dialled, 1);
+        let (_, first) = comes(&mut table, &stranger, 1);
+        for number in 1..MAX_STRANGERS {
+            let own = u32::try_from(number).unwrap().to_be_bytes();
+            comes(&mut table, &name(&[&own]), 1);
+        }
+        assert!(!first.0.get());
+        comes(&mut table, &name(&[b"one too many"]), 1);
+        assert!(first.0.get(), "the oldest stranger");
+        assert!(![&pinned, &later_socket, &dialled_socket].iter().any(|socket| socket.0.get()));
+        table.unpin(&later);
+        assert!(later_socket.0.get(), "now it is one too many itself");
+    }
+
+    #[test]
+    fn the_last_pins_count() {
+        let mut table = Table::default();
+        let first = name(&[b"first"]);
+        table.pin(&first);
+        let (place, _) = comes(&mut table, &first, 1);
+        for number in 0..MAX_PINS {
+            assert!(table.places.is_named(place));
+            let [.., high, low] = u32::try_from(number).unwrap().to_be_bytes();
+            table.pin(&name(&[&[high, low]]));
+        }
+        assert!(!table.places.is_named(place));
+        assert_eq!(table.pins.len(), MAX_PINS);
+    }
 }

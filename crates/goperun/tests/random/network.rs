@@ -13,34 +13,26 @@ use crate::key::own;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A node under this name, whose clock stands unless it is turned.
-pub(crate) struct Node {
-    pub(crate) network: Network,
-    pub(crate) mailbox: Mailbox,
-    pub(crate) seconds: Arc<AtomicU64>,
-}
-
+/// What a node under this name has, with a clock that stands unless it is turned.
 pub(crate) fn local(
     name: &str,
     serializer: Serializer,
     security: Security,
-) -> (Local, Arc<AtomicU64>) {
-    let seconds = Arc::new(AtomicU64::new(0));
-    let told = seconds.clone();
-    let clock = Box::new(move || Duration::from_secs(told.load(Ordering::SeqCst)));
-    let verifier = Box::new(SimpleVerifier);
-    (Local { own: own(name), verifier, serializer, security, clock }, seconds)
+    seconds: Arc<AtomicU64>,
+) -> Local {
+    let clock = Box::new(move || Duration::from_secs(seconds.load(Ordering::SeqCst)));
+    Local { own: own(name), verifier: Box::new(SimpleVerifier), serializer, security, clock }
+}
+
+pub(crate) struct Node {
+    pub(crate) network: Network,
+    pub(crate) mailbox: Mailbox,
 }
 
 impl Node {
-    pub(crate) fn start(name: &str) -> Self {
-        Self::with(name, Serializer::Native, Security::None)
-    }
-
-    pub(crate) fn with(name: &str, serializer: Serializer, security: Security) -> Self {
-        let (local, seconds) = local(name, serializer, security);
+    pub(crate) fn new(local: Local) -> Self {
         let (network, mailbox) = Network::start(local);
-        Self { network, mailbox, seconds }
+        Self { network, mailbox }
     }
 
     pub(crate) fn listen(&self) -> SocketAddr {
@@ -76,9 +68,4 @@ impl Node {
     pub(crate) fn is_quiet(&self) -> bool {
         self.mailbox.next_within(Duration::ZERO).is_none()
     }
-}
-
-/// A message that an owner gets, with a number.
-pub(crate) fn numbered(number: usize) -> Message {
-    Message::ProposalReject { proposal: [7; 32], reason: number.to_string() }
 }

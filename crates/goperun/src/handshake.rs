@@ -6,6 +6,8 @@
 //! other keys. The invariant: a handshake that is done had, in every round, the peer's one name,
 //! our exact name as its recipient, and a signature that every address of the peer stands for.
 
+use core::cmp::Ordering;
+
 use perun_channel::BackendId;
 
 use crate::address::Identities;
@@ -20,10 +22,16 @@ pub trait Account {
     fn sign(&self, message: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// Whether signatures of wire addresses are right.
+/// Whether signatures of wire addresses are right, and which address is the smaller one.
 pub trait Verifier {
     /// Whether the key of `address` signed `message`.
     fn proves(&self, address: &[u8], message: &[u8], signature: &[u8]) -> bool;
+    /// The order of two addresses as go-perun's `Cmp` of their kind has it; that of their bytes,
+    /// unless the kind has another. When two nodes dial each other at once, it decides which
+    /// connection both keep.
+    fn order(&self, one: &[u8], other: &[u8]) -> Ordering {
+        one.cmp(other)
+    }
 }
 
 /// Our own name with its proofs. The keys are asked once and not kept.

@@ -2,6 +2,7 @@
 //!
 //! Signatures are PKCS #1 v1.5 with SHA-256. A name without a key proves nothing and is refused.
 
+use core::cmp::Ordering;
 use core::fmt;
 
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaPublicKeyComponents};
@@ -96,6 +97,12 @@ pub struct SimpleVerifier;
 impl Verifier for SimpleVerifier {
     fn proves(&self, address: &[u8], message: &[u8], signature: &[u8]) -> bool {
         Address::from_bytes(address).is_some_and(|address| address.verify(message, signature))
+    }
+
+    /// By name alone, without its length and whatever the keys.
+    fn order(&self, one: &[u8], other: &[u8]) -> Ordering {
+        let name = |bytes| Address::from_bytes(bytes).map(|address| address.name);
+        name(one).cmp(&name(other))
     }
 }
 
@@ -197,6 +204,17 @@ mod tests {
         assert!(!Address::named("a").verify(b"", b""));
         assert!(!SimpleVerifier.proves(&Address::named("a").to_bytes(), b"", b""));
         assert!(!SimpleVerifier.proves(&[9], b"", b""));
+    }
+
+    /// The bytes begin with the name's length, which does not count.
+    #[test]
+    fn addresses_are_ordered_by_name_alone() {
+        let order = |one: &[u8], other: &[u8]| SimpleVerifier.order(one, other);
+        let named = |name| Address::named(name).to_bytes();
+        assert_eq!(order(&named("b"), &named("aa")), Ordering::Greater);
+        assert_eq!(order(&named("a"), &named("aa")), Ordering::Less);
+        let keys = [1, 2].map(|byte| [&[0, 1, b'a', 0, 1, byte][..], &[0, 1, 0, 1]].concat());
+        assert_eq!(order(&keys[0], &keys[1]), Ordering::Equal);
     }
 
     #[test]

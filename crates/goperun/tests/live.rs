@@ -3,20 +3,24 @@
 
 #[path = "random/key.rs"]
 mod key;
+#[path = "random/network.rs"]
+mod network;
 #[path = "random/tls.rs"]
 mod tls;
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
 use std::time::Instant;
 
 use key::{own, unhex};
+use network::Node;
 use perun_channel::{Address, Allocation, Amount, Asset, BackendId};
 use perun_goperun::simple::SimpleVerifier;
-use perun_goperun::tcp::{LinkError, Local, Security};
+use perun_goperun::tcp::{DialFailure, LinkError, Local, NetworkEvent, Security};
 use perun_goperun::{
     HandshakeError, Identities, LedgerProposal, Message, Party, Proposal, Serializer, Verifier,
 };
@@ -79,6 +83,11 @@ impl GoPeer {
 
     fn line_with(&mut self, start: &str) -> String {
         line_with(&mut self.output, start)
+    }
+
+    /// Has the node dial and propose, if it waits for that.
+    fn go(&mut self) {
+        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 }
 
@@ -219,4 +228,147 @@ fn a_go_perun_node_that_is_not_believed_does_not_get_in() {
     let us = local(Serializer::Native, Nobody, Security::None);
     let refused = us.dial(peer.host.parse().unwrap(), &peer.name).unwrap_err();
     assert!(matches!(refused, LinkError::Handshake(HandshakeError::NotProven)), "{refused:?}");
+}
+
+/// An address at which nothing moves before it is opened.
+struct Gate(TcpListener);
+
+impl Gate {
+    fn new() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
+
+    /// Waits for whoever dials; the result opens the way to that address.
+    fn dialled(&self, to: SocketAddr) -> mpsc::Sender<()> {
+        let near = self.0.accept().unwrap().0;
+        let (open, opened) = mpsc::channel();
+        thread::spawn(move || {
+            if opened.recv().is_err() {
+                return;
+            }
+            let far = TcpStream::connect(to).unwrap();
+            let ends = (near.try_clone().unwrap(), far.try_clone().unwrap());
+            let copy = |(mut from, mut into): (TcpStream, TcpStream)| {
+                let _ = std::io::copy(&mut from, &mut into);
+                let _ = into.shutdown(Shutdown::Both);
+            };
+            thread::spawn(move || copy(ends));
+            copy((far, near));
+        });
+        open
+    }
+}
+
+/// go-perun dials us, and we send back over the same connection.
+#[test]
+fn a_network_answers_go_perun_over_the_connection_that_it_dialled() {
+    for serializer in BOTH {
+        let node = Node::new(standing(serializer, Security::None));
+        let host = node.listen().to_string();
+        let address = hex(&node.network.name().entries()[0].1);
+        let mut peer = GoPeer::start(&["dial", argument(serializer), &host, &address]);
+        assert_eq!(node.connected(), peer.name);
+        reject(&node, &peer);
+        assert_eq!(peer.line_with("rejected "), "channel proposal: so be it");
+        // Its process ends after that.
+        assert!(node.disconnected().is_none());
+        node.network.shutdown();
+    }
+}
+
+/// The peer's proposal arrives and is rejected.
+fn reject(node: &Node, peer: &GoPeer) {
+    let Message::LedgerProposal(proposal) = node.message() else { panic!("no proposal") };
+    let reason = "so be it".to_owned();
+    let reject = Message::ProposalReject { proposal: proposal.base.id, reason };
+    assert!(node.network.send(&peer.name, reject));
+}
+
+/// Our proposal arrives and is rejected.
+fn rejected(node: &Node, peer: &mut GoPeer) {
+    assert!(node.network.send(&peer.name, proposal(node.network.name(), &peer.name)));
+    peer.line_with("proposal ");
+    let reason = "not today".to_owned();
+    assert_eq!(node.message(), Message::ProposalReject { proposal: [0x33; 32], reason });
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Ours,
+    Theirs,
+}
+
+/// Us, with a clock that stands.
+fn standing(serializer: Serializer, security: Security) -> Local {
+    network::local("rust", serializer, security, Arc::default())
+}
+
+/// Both dial before either is connected, and one handshake is done before the other begins. Each
+/// then has something to say, which arrives only if both keep the same connection.
+fn both_dial(serializer: Serializer, security: &[&str], theirs: &str, first: First) {
+    let (gate_in, gate_out) = (Gate::new(), Gate::new());
+    let (host, address) = (gate_in.address().to_string(), hex(&own("rust").name().entries()[0].1));
+    let meet = ["meet", argument(serializer), theirs, &host, &address];
+    let mut peer = GoPeer::start(&[&meet, security].concat());
+    let node = Node::new(standing(serializer, peer.security.clone()));
+    let inside = node.listen();
+
+    node.network.dial(peer.name.clone(), gate_out.address()).unwrap();
+    let ours = gate_out.dialled(peer.host.parse().unwrap());
+    peer.go();
+    let their = gate_in.dialled(inside);
+    let we_are_larger = "rust" > theirs;
+    match first {
+        First::Ours => {
+            ours.send(()).unwrap();
+            assert_eq!(node.connected(), peer.name);
+            rejected(&node, &mut peer);
+            their.send(()).unwrap();
+            if !we_are_larger {
+                replaced(&node, &peer);
+            }
+            reject(&node, &peer);
+        }
+        First::Theirs => {
+            their.send(()).unwrap();
+            assert_eq!(node.connected(), peer.name);
+            let Message::LedgerProposal(theirs) = node.message() else { panic!("no proposal") };
+            ours.send(()).unwrap();
+            if we_are_larger {
+                replaced(&node, &peer);
+            } else {
+                let NetworkEvent::DialFailed { reason, .. } = node.next() else { panic!("no end") };
+                assert!(matches!(reason, DialFailure::Connected), "{reason:?}");
+            }
+            let reason = "so be it".to_owned();
+            let reject = Message::ProposalReject { proposal: theirs.base.id, reason };
+            assert!(node.network.send(&peer.name, reject));
+        }
+    }
+    assert_eq!(peer.line_with("rejected "), "channel proposal: so be it");
+    rejected(&node, &mut peer);
+    assert!(node.is_quiet(), "nothing happened to the connection that both keep");
+    node.network.shutdown();
+}
+
+fn replaced(node: &Node, peer: &GoPeer) {
+    let reason = node.disconnected();
+    assert!(matches!(reason, Some(LinkError::Replaced) | None), "{reason:?}");
+    assert_eq!(node.connected(), peer.name);
+}
+
+/// "rust" lies between these names.
+#[test]
+fn we_and_go_perun_keep_the_same_connection_when_both_dial() {
+    for (serializer, security) in [(Serializer::Native, &[][..]), (Serializer::Protobuf, &["tls"])]
+    {
+        for theirs in ["a", "zz"] {
+            both_dial(serializer, security, theirs, First::Ours);
+            both_dial(serializer, security, theirs, First::Theirs);
+        }
+    }
 }

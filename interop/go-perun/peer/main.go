@@ -3,6 +3,9 @@
 //
 //	peer listen SERIALIZER [tls]               rejects every proposal, until its input ends
 //	peer dial SERIALIZER HOST ADDRESS [tls]    proposes a channel to the peer with this address
+//	peer meet SERIALIZER NAME HOST ADDRESS [tls]
+//	                                           does the first under this name, and the second as well
+//	                                           after a line of input
 //
 // A line of its output names it: where it listens, if it does, and its wire address. With TLS the
 // next line gives its certificate, and one with its key for whom it talks to. Further lines tell what
@@ -10,6 +13,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -66,7 +70,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: peer listen|dial native|protobuf ... [tls]")
+var errUsage = errors.New("usage: peer listen|dial|meet native|protobuf ... [tls]")
 
 func run(args []string) (err error) {
 	if len(args) < 2 || kit.Serializers[args[1]] == nil {
@@ -79,7 +83,12 @@ func run(args []string) (err error) {
 			return err
 		}
 	}
-	n, err := newNode(kit.Serializers[args[1]], tls)
+	random := rand.New(rand.NewSource(time.Now().UnixNano()))
+	account := wiresimple.NewRandomAccount(random)
+	if args[0] == "meet" && len(args) == 5 {
+		account.Address().(*wiresimple.Address).Name = args[2]
+	}
+	n, err := newNode(account, kit.Serializers[args[1]], tls)
 	if err != nil {
 		return err
 	}
@@ -87,16 +96,18 @@ func run(args []string) (err error) {
 	case args[0] == "listen" && len(args) == 2:
 		return n.listen()
 	case args[0] == "dial" && len(args) == 4:
+		if err := n.tell("-"); err != nil {
+			return err
+		}
 		return n.dial(args[2], args[3])
+	case args[0] == "meet" && len(args) == 5:
+		return n.meet(args[3], args[4])
 	}
 	return errUsage
 }
 
-func newNode(serializer wire.EnvelopeSerializer, tls *kit.TLS) (*node, error) {
-	random := rand.New(rand.NewSource(time.Now().UnixNano()))
-	accounts := map[wallet.BackendID]wire.Account{
-		kit.Ethereum: wiresimple.NewRandomAccount(random),
-	}
+func newNode(account wire.Account, serializer wire.EnvelopeSerializer, tls *kit.TLS) (*node, error) {
+	accounts := map[wallet.BackendID]wire.Account{kit.Ethereum: account}
 	key, err := crypto.GenerateKey()
 	if err != nil {
 		return nil, err
@@ -127,6 +138,30 @@ func (n *node) tell(host string) error {
 }
 
 func (n *node) listen() error {
+	if err := n.serve(); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+func (n *node) meet(host, text string) error {
+	if err := n.serve(); err != nil {
+		return err
+	}
+	input := bufio.NewReader(os.Stdin)
+	if _, err := input.ReadString('\n'); err != nil {
+		return err
+	}
+	if err := n.dial(host, text); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, input)
+	return err
+}
+
+// serve listens, tells where, and rejects every proposal.
+func (n *node) serve() error {
 	const anywhere = "127.0.0.1:0"
 	var listener wirenet.Listener
 	var host net.Addr
@@ -155,17 +190,10 @@ func (n *node) listen() error {
 	}
 	update := func(*channel.State, client.ChannelUpdate, *client.UpdateResponder) {}
 	go n.client.Handle(client.ProposalHandlerFunc(reject), client.UpdateHandlerFunc(update))
-	if err := n.tell(host.String()); err != nil {
-		return err
-	}
-	_, err := io.Copy(io.Discard, os.Stdin)
-	return err
+	return n.tell(host.String())
 }
 
 func (n *node) dial(host, text string) error {
-	if err := n.tell("-"); err != nil {
-		return err
-	}
 	data, err := hex.DecodeString(text)
 	if err != nil {
 		return err

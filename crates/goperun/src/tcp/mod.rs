@@ -1,15 +1,21 @@
 //! A connection to a go-perun peer over TCP: TLS if the peers want it, one handshake, then
-//! envelopes both ways.
+//! envelopes both ways. [`Network`] has many of them, with threads and limits.
 //!
-//! A thin driver around the machines of this crate. It blocks; whoever owns it brings threads, the
-//! clock, and a limit on how many connections there are. Its two halves may live in two threads.
-//! The invariant: an envelope that [`Incoming::receive`] gives was sent under the name that the
+//! A thin driver around the machines of this crate. A [`Link`] blocks; whoever owns it brings
+//! threads, the clock, and a limit on how many connections there are. Its two halves may live in
+//! two threads. The invariant: an envelope that [`Incoming::receive`] gives was sent under the name that the
 //! handshake proved, and to ours.
 //!
 //! go-perun's own dialer and listener (`wire/net/simple`) always speak TLS. It hides what is said,
 //! and proves no name: certificates have nothing to do with wire addresses.
 
+mod connection;
+mod mailbox;
+mod network;
+mod outbox;
+mod places;
 mod stream;
+mod table;
 
 use core::fmt;
 use std::io;
@@ -20,7 +26,14 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 
+pub use self::mailbox::{MAX_UNREAD_BYTES, MAX_UNREAD_MESSAGES, Mailbox};
+pub use self::network::{DialFailure, Network, NetworkEvent};
+pub use self::outbox::{MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES};
+pub use self::places::{
+    MAX_CONNECTIONS, MAX_DIALS, MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS, MAX_STRANGERS,
+};
 use self::stream::Stream;
+pub use self::table::{MAX_PINS, RACE_MAX};
 use crate::{
     DecodeError, EncodeError, Envelope, Handshake, HandshakeError, Identities, Inbox, Message, Own,
     Serializer, Verifier,
@@ -86,6 +99,8 @@ pub enum LinkError {
     Encode(EncodeError),
     /// An envelope under another name than the handshake's, or to somebody else.
     Forged,
+    /// Another connection with the same peer took its place, see [`Network`].
+    Replaced,
 }
 
 impl fmt::Display for LinkError {
@@ -99,6 +114,7 @@ impl fmt::Display for LinkError {
             Self::Cut => "The connection ended in the middle of a message",
             Self::Insecure => "TLS failed; check the certificates of both ends",
             Self::Forged => "The peer spoke under another name than it had proven",
+            Self::Replaced => return f.write_str(REPLACED),
         };
         write!(f, "{words}. {AGAIN}")
     }
@@ -106,6 +122,10 @@ impl fmt::Display for LinkError {
 
 const AGAIN: &str = "It was closed; no money moved by that. Dial again; what the peer has not \
                      answered it may not have received.";
+
+const REPLACED: &str = "Another connection with the same peer took the place of this one; no money \
+                        moved by that. Use the new one; what the peer has not answered it may not \
+                        have received.";
 
 impl std::error::Error for LinkError {}
 
@@ -143,10 +163,23 @@ impl Local {
         address: SocketAddr,
         peer: &Identities,
     ) -> Result<Link, LinkError> {
+        if peer == self.own.name() {
+            return Err(LinkError::Handshake(HandshakeError::Ourselves));
+        }
         let deadline = self.deadline(HANDSHAKE_MAX);
+        let socket = TcpStream::connect_timeout(&address, HANDSHAKE_MAX)?;
+        self.hail(socket, peer, deadline)
+    }
+
+    /// Does the handshake on a connection that we made to a peer.
+    fn hail(
+        self: &Arc<Self>,
+        socket: TcpStream,
+        peer: &Identities,
+        deadline: Duration,
+    ) -> Result<Link, LinkError> {
         let (handshake, first) = Handshake::dial(&self.own, &*self.verifier, peer.clone())
             .map_err(LinkError::Handshake)?;
-        let socket = TcpStream::connect_timeout(&address, HANDSHAKE_MAX)?;
         let stream = Stream::dialled(socket, &self.security, &|| self.left(deadline))?;
         self.greet(stream, deadline, handshake, Some(first))
     }
@@ -180,9 +213,19 @@ impl Local {
                 return Ok(Link { outgoing, incoming });
             }
             let envelope = read(&stream, &mut inbox, &|| self.left(deadline))?;
-            let step = handshake.handle(envelope.ok_or(LinkError::Cut)?);
+            let (envelope, _) = envelope.ok_or(LinkError::Cut)?;
+            let step = handshake.handle(envelope);
             (send, done) = step.map(|step| (step.send, step.done)).map_err(LinkError::Handshake)?;
         }
+    }
+
+    /// The bytes of a message to a peer.
+    fn encode(&self, peer: &Identities, message: Message) -> Result<Vec<u8>, EncodeError> {
+        if matches!(message, Message::Sync { current: None, .. }) {
+            return Err(EncodeError::NothingToSync);
+        }
+        let (sender, recipient) = (self.own.name().clone(), peer.clone());
+        self.serializer.encode(&Envelope { sender, recipient, message })
     }
 
     fn deadline(&self, patience: Duration) -> Duration {
@@ -195,16 +238,17 @@ impl Local {
     }
 }
 
-/// The next envelope; `None` where the stream ends between two.
+/// The next envelope and how many bytes it took; `None` where the stream ends between two.
 fn read(
     stream: &Stream,
     inbox: &mut Inbox,
     left: stream::Left<'_>,
-) -> Result<Option<Envelope>, LinkError> {
+) -> Result<Option<(Envelope, usize)>, LinkError> {
     let mut buffer = [0; READ_BYTES];
     loop {
+        let held = inbox.len();
         if let Some(envelope) = inbox.poll().map_err(LinkError::Decode)? {
-            return Ok(Some(envelope));
+            return Ok(Some((envelope, held.saturating_sub(inbox.len()))));
         }
         match stream.read(&mut buffer, left)? {
             0 if inbox.is_empty() => return Ok(None),
@@ -232,14 +276,14 @@ impl Outgoing {
     /// Sends a message. That it was written does not mean that the peer has it: go-perun
     /// acknowledges nothing. Any error but [`LinkError::Encode`] closes the connection.
     pub fn send(&mut self, message: Message) -> Result<(), LinkError> {
-        if matches!(message, Message::Sync { current: None, .. }) {
-            return Err(LinkError::Encode(EncodeError::NothingToSync));
-        }
-        let (sender, recipient) = (self.local.own.name().clone(), self.peer.clone());
-        let envelope = Envelope { sender, recipient, message };
-        let bytes = self.local.serializer.encode(&envelope).map_err(LinkError::Encode)?;
+        let bytes = self.local.encode(&self.peer, message).map_err(LinkError::Encode)?;
+        self.write(&bytes)
+    }
+
+    /// Sends the bytes of whole envelopes. An error closes the connection.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
         let deadline = self.local.deadline(WRITE_MAX);
-        let sent = self.stream.write(&bytes, &|| self.local.left(deadline));
+        let sent = self.stream.write(bytes, &|| self.local.left(deadline));
         if sent.is_err() {
             self.close();
         }
@@ -265,10 +309,17 @@ impl Incoming {
     /// Waits for the next message, as long as it takes; `None` when the peer closed between two.
     /// An error closes the connection.
     pub fn receive(&mut self) -> Result<Option<Message>, LinkError> {
+        Ok(self.receive_sized()?.map(|(message, _)| message))
+    }
+
+    /// The same, with how many bytes the message's envelope took.
+    fn receive_sized(&mut self) -> Result<Option<(Message, usize)>, LinkError> {
         let received = read(&self.stream, &mut self.inbox, &|| Ok(None)).and_then(|envelope| {
-            let Some(Envelope { sender, recipient, message }) = envelope else { return Ok(None) };
+            let Some((Envelope { sender, recipient, message }, size)) = envelope else {
+                return Ok(None);
+            };
             if sender == self.peer && recipient == *self.local.own.name() {
-                Ok(Some(message))
+                Ok(Some((message, size)))
             } else {
                 Err(LinkError::Forged)
             }

@@ -17,6 +17,7 @@ mod journal;
 mod keys;
 mod ledger;
 mod ledgers;
+mod networks;
 mod node;
 mod outbox;
 mod redial;

@@ -2,6 +2,7 @@
 //!
 //! The handle sends orders and gets answers; events arrive on a channel. Nothing is decided here.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -10,17 +11,19 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use perun_channel::Amount;
+use perun_goperun::Identities;
+use perun_goperun::tcp::{DialFailure, Network as GoNetwork, NetworkEvent as GoEvent};
 use perun_protocol::{Changes, Command, Config, Memo, OpeningId, PaymentId, Time};
 use perun_store::{Durability, OpenMode};
 use perun_wire::tcp::{Inbox, Network, NetworkEvent};
-use perun_wire::{Event as WireEvent, Expect, Identity, PeerId, Receipt};
+use perun_wire::{Event as WireEvent, Expect, Identity, PeerId};
 
 use crate::chance::{Chance, entropy};
+use crate::goperun::peer_id;
+use crate::networks::Networks;
 use crate::redial::Redial;
 use crate::timing::with_time_to_answer;
-use crate::{
-    AnyLedger, House, NodeError, NodeEvent, OpenRequest, Post, SessionKey, Status, UserEvent,
-};
+use crate::{AnyLedger, House, NodeError, NodeEvent, OpenRequest, SessionKey, Status, UserEvent};
 
 /// How long the node waits for an input before it looks at its deadlines.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -51,6 +54,8 @@ pub struct NodeOptions {
     pub poll: Option<Duration>,
     /// What measures the waits of the channels: [`system_clock`], unless a test drives another.
     pub clock: Clock,
+    /// Our name and manners among go-perun's nodes, if the node is to talk to them.
+    pub go_perun: Option<perun_goperun::tcp::Local>,
 }
 
 /// A handle to a running node, which any number of threads may use at once. Dropping it stops the
@@ -59,7 +64,7 @@ pub struct Node {
     orders: Sender<Stimulus>,
     events: Mutex<Receiver<NodeEvent>>,
     thread: Option<JoinHandle<()>>,
-    network: Option<Network>,
+    networks: Option<Networks>,
     peer: PeerId,
 }
 
@@ -72,9 +77,12 @@ type Answer<T> = Sender<Result<T, NodeError>>;
 
 enum Stimulus {
     Network(NetworkEvent),
+    GoPerun(Box<GoEvent>),
     Dial { peer: PeerId, address: SocketAddr },
+    DialGoPerun { name: Identities, address: SocketAddr },
     HangUp { peer: PeerId },
     Open { peer: PeerId, request: Box<OpenRequest>, answer: Answer<OpeningId> },
+    OpenGoPerun { name: Identities, request: Box<OpenRequest>, answer: Answer<OpeningId> },
     Pay { opening: OpeningId, asset: u8, amount: Amount, memo: Memo, answer: Answer<PaymentId> },
     Resize { opening: OpeningId, changes: Changes, answer: Answer<()> },
     Command { opening: OpeningId, command: Box<Command>, answer: Answer<()> },
@@ -99,8 +107,17 @@ impl Node {
         let (network, inbox) = network(identity)?;
         let (orders, stimuli) = mpsc::channel();
         let (event_sender, events) = mpsc::channel();
-        let post = Box::new(Wires { network: network.clone() });
-        let mut house = House::new(
+        let go_perun = options.go_perun.map(GoNetwork::start).map(|(network, mailbox)| {
+            forward(
+                orders.clone(),
+                move || mailbox.next_within(Duration::MAX),
+                |event| Stimulus::GoPerun(Box::new(event)),
+            );
+            network
+        });
+        let networks = Networks { own: network, go_perun };
+        let post = Box::new(networks.clone());
+        let house = House::new(
             config,
             options.accept_proposals,
             options.session,
@@ -109,20 +126,18 @@ impl Node {
             post,
             event_sender,
         )?;
+        let mut house = match &networks.go_perun {
+            Some(network) => house.named(network.name().clone()),
+            None => house,
+        };
         house.restart((options.clock)())?;
-        let forward = orders.clone();
-        thread::spawn(move || {
-            while let Some(event) = inbox.next_within(Duration::MAX) {
-                if forward.send(Stimulus::Network(event)).is_err() {
-                    break;
-                }
-            }
-        });
+        forward(orders.clone(), move || inbox.next_within(Duration::MAX), Stimulus::Network);
         let mut service = Service {
             house,
             clock: options.clock,
-            network: network.clone(),
+            networks: networks.clone(),
             redial: Redial::default(),
+            go_perun_names: BTreeMap::new(),
             answers: Vec::new(),
         };
         let poll = options.poll;
@@ -132,7 +147,7 @@ impl Node {
             }
         });
         let events = Mutex::new(events);
-        Ok(Self { orders, events, thread: Some(thread), network: Some(network), peer })
+        Ok(Self { orders, events, thread: Some(thread), networks: Some(networks), peer })
     }
 
     /// The node's name on the network.
@@ -143,7 +158,37 @@ impl Node {
 
     /// Listens for peers.
     pub fn listen(&self, address: SocketAddr) -> Result<SocketAddr, NodeError> {
-        Ok(self.network()?.listen(address)?)
+        Ok(self.networks()?.own.listen(address)?)
+    }
+
+    /// Listens for peers that run go-perun.
+    pub fn listen_go_perun(&self, address: SocketAddr) -> Result<SocketAddr, NodeError> {
+        let network = self.networks()?.go_perun.as_ref().ok_or(NodeError::NoName)?;
+        Ok(network.listen(address)?)
+    }
+
+    /// [`Node::dial`] for a peer that runs go-perun; returns how events will name it.
+    pub fn dial_go_perun(
+        &self,
+        name: Identities,
+        address: SocketAddr,
+    ) -> Result<PeerId, NodeError> {
+        self.networks()?.go_perun.as_ref().ok_or(NodeError::NoName)?;
+        let peer = peer_id(&name);
+        let dial = Stimulus::DialGoPerun { name, address };
+        self.orders.send(dial).map_err(|_| NodeError::Stopped)?;
+        Ok(peer)
+    }
+
+    /// Asks for a channel with a peer that runs go-perun: on one ledger where each side deposits
+    /// for itself.
+    pub fn open_go_perun(
+        &self,
+        name: Identities,
+        request: OpenRequest,
+    ) -> Result<OpeningId, NodeError> {
+        let request = Box::new(request);
+        self.ask(|answer| Stimulus::OpenGoPerun { name, request, answer })
     }
 
     /// Keeps a connection to a peer from now on: dials, and dials again whenever it is lost, after
@@ -207,8 +252,8 @@ impl Node {
         events.recv_timeout(patience).ok()
     }
 
-    fn network(&self) -> Result<&Network, NodeError> {
-        self.network.as_ref().ok_or(NodeError::Stopped)
+    fn networks(&self) -> Result<&Networks, NodeError> {
+        self.networks.as_ref().ok_or(NodeError::Stopped)
     }
 
     fn ask<T>(&self, stimulus: impl FnOnce(Answer<T>) -> Stimulus) -> Result<T, NodeError> {
@@ -224,8 +269,8 @@ impl Drop for Node {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        if let Some(network) = self.network.take() {
-            network.shutdown();
+        if let Some(networks) = self.networks.take() {
+            networks.shutdown();
         }
     }
 }
@@ -234,8 +279,10 @@ impl Drop for Node {
 struct Service {
     house: House,
     clock: Clock,
-    network: Network,
+    networks: Networks,
     redial: Redial,
+    /// The names of the go-perun peers that are dialled.
+    go_perun_names: BTreeMap<PeerId, Identities>,
     /// Answers that wait until what they say is durable.
     answers: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -284,8 +331,9 @@ impl Service {
 
     fn redial(&mut self) {
         for (peer, address) in self.redial.due(Instant::now()) {
+            let name = self.go_perun_names.get(&peer);
             // A dial that fails later arrives as an event; one that cannot begin does not.
-            if self.network.dial(peer, address).is_err() {
+            if !self.networks.dial(peer, name, address) {
                 self.redial.failed(peer, Instant::now());
             }
         }
@@ -309,14 +357,26 @@ impl Service {
         let now = (self.clock)();
         match stimulus {
             Stimulus::Network(event) => self.heard(now, event)?,
+            Stimulus::GoPerun(event) => self.heard_go_perun(now, *event)?,
+            Stimulus::DialGoPerun { name, address } => {
+                let peer = peer_id(&name);
+                self.go_perun_names.insert(peer, name);
+                self.redial.keep(peer, address, Instant::now());
+            }
             Stimulus::Dial { peer, address } => self.redial.keep(peer, address, Instant::now()),
             Stimulus::HangUp { peer } => {
                 self.redial.forget(peer);
-                self.network.disconnect(peer);
+                self.networks.hang_up(peer, self.go_perun_names.remove(&peer));
             }
             Stimulus::Open { peer, request, answer } => {
                 let opened = entropy().map(OpeningId::new).and_then(|opening| {
                     self.house.open(now, opening, peer, &request).map(|()| opening)
+                });
+                self.answer(answer, opened);
+            }
+            Stimulus::OpenGoPerun { name, request, answer } => {
+                let opened = entropy().map(OpeningId::new).and_then(|opening| {
+                    self.house.open_go_perun(now, opening, &name, &request).map(|()| opening)
                 });
                 self.answer(answer, opened);
             }
@@ -365,33 +425,40 @@ impl Service {
         }
         Ok(())
     }
+
+    fn heard_go_perun(&mut self, now: Time, event: GoEvent) -> Result<(), NodeError> {
+        let id = |peer: &Identities| peer_id(peer);
+        match event {
+            GoEvent::Connected { peer } => {
+                self.redial.connected(id(&peer));
+                self.house.connected(now, id(&peer))?;
+            }
+            GoEvent::Message { peer, message } => self.house.hear_go_perun(now, &peer, message),
+            GoEvent::Disconnected { peer, .. } => {
+                self.redial.disconnected(id(&peer), Instant::now());
+            }
+            GoEvent::DialFailed { peer, reason: DialFailure::Connected } => {
+                self.redial.connected(id(&peer));
+            }
+            GoEvent::DialFailed { peer, .. } => self.redial.failed(id(&peer), Instant::now()),
+        }
+        Ok(())
+    }
 }
 
-/// The network as the house sees it.
-struct Wires {
-    network: Network,
-}
-
-impl Post for Wires {
-    fn send(&mut self, peer: PeerId, payload: &[u8]) -> bool {
-        self.network.send(peer, payload.to_vec()).is_ok()
-    }
-
-    fn hang_up(&mut self, peer: PeerId) {
-        self.network.disconnect(peer);
-    }
-
-    fn keep(&mut self, peer: PeerId) {
-        self.network.pin(peer);
-    }
-
-    fn release(&mut self, peer: PeerId) {
-        self.network.unpin(peer);
-    }
-
-    fn acknowledge(&mut self, peer: PeerId, receipt: Receipt) {
-        self.network.acknowledge(peer, receipt);
-    }
+/// Hands what a network tells to the node's thread, until either ends.
+fn forward<T: Send + 'static>(
+    orders: Sender<Stimulus>,
+    next: impl Fn() -> Option<T> + Send + 'static,
+    stimulus: impl Fn(T) -> Stimulus + Send + 'static,
+) {
+    thread::spawn(move || {
+        while let Some(event) = next() {
+            if orders.send(stimulus(event)).is_err() {
+                break;
+            }
+        }
+    });
 }
 
 /// A network with this identity, on a steady clock and randomness of its own.

@@ -401,6 +401,7 @@ fn start(
         accept_proposals: true,
         poll: None,
         clock: system_clock(),
+        go_perun: None,
     };
     Node::start(options, ledgers).map_err(words)
 }

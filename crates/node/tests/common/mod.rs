@@ -246,6 +246,7 @@ impl Party {
             accept_proposals: self.accept_proposals,
             poll: None,
             clock: Box::new(move || Time::new(clock.load(Ordering::SeqCst))),
+            go_perun: None,
         };
         Node::start(options, ledgers)
     }

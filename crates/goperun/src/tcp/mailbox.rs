@@ -1,8 +1,8 @@
 //! Where the owner reads, and how much of each connection's lies unread.
 //!
-//! Each connection has a share. Its reader waits for the owner when the share is full, and keeps its
-//! place until the owner has read all of it: so what lies here is bounded by the places there are,
-//! and a greedy peer holds up its own threads only. The invariant: of one connection there is one
+//! Each connection has a share. Its reader waits for the owner when the share is full, and keeps
+//! its place until the owner has read all of it: so what lies here is bounded by the places there
+//! are, and a greedy peer holds up its own threads only. The invariant: of one connection there is one
 //! `Connected`, then messages, then one `Disconnected`, in this order.
 
 use core::fmt;
@@ -265,14 +265,13 @@ mod tests {
     fn nobody_waits_once_the_owner_is_gone() {
         let (letters, mailbox) = mailbox();
         fill(&letters, 1, MAX_UNREAD_BYTES);
-        let reader = thread::spawn({
-            let letters = letters.clone();
-            move || letters.put(1, message(), 1)
+        let reader = thread::spawn(move || {
+            assert!(!letters.put(1, message(), 1));
+            letters.close(1, None);
+            letters.wait_until_read(1);
         });
         drop(mailbox);
-        assert!(!reader.join().unwrap());
-        letters.close(1, None);
-        letters.wait_until_read(1);
+        reader.join().unwrap();
     }
 
     #[test]

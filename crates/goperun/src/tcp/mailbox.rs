@@ -2,8 +2,8 @@
 //!
 //! Each connection has a share. Its reader waits for the owner when the share is full, and keeps
 //! its place until the owner has read all of it: so what lies here is bounded by the places there
-//! are, and a greedy peer holds up its own threads only. The invariant: of one connection there is one
-//! `Connected`, then messages, then one `Disconnected`, in this order.
+//! are, and a greedy peer holds up its own threads only. The invariant: of one connection there is
+//! one `Connected`, then messages, then one `Disconnected`, in this order.
 
 use core::fmt;
 use std::collections::{BTreeMap, VecDeque};
@@ -247,12 +247,9 @@ mod tests {
         letters.open(1, &name());
         letters.close(1, None);
         let (told, heard) = mpsc::channel();
-        let leaving = thread::spawn({
-            let letters = letters.clone();
-            move || {
-                letters.wait_until_read(1);
-                told.send(()).unwrap();
-            }
+        let leaving = thread::spawn(move || {
+            letters.wait_until_read(1);
+            told.send(()).unwrap();
         });
         assert!(mailbox.next_within(Duration::ZERO).is_some());
         assert!(heard.recv_timeout(Duration::from_millis(50)).is_err(), "one is unread");
@@ -278,10 +275,8 @@ mod tests {
     fn an_end_sets_its_waiting_reader_free() {
         let (letters, _mailbox) = mailbox();
         fill(&letters, 1, MAX_UNREAD_BYTES);
-        let reader = thread::spawn({
-            let letters = letters.clone();
-            move || letters.put(1, message(), 1)
-        });
+        let other = letters.clone();
+        let reader = thread::spawn(move || other.put(1, message(), 1));
         letters.close(1, None);
         assert!(!reader.join().unwrap());
     }

@@ -206,8 +206,8 @@ impl Network {
         self.shared.table().places.len()
     }
 
-    /// Closes everything and waits for all threads, at most [`HANDSHAKE_MAX`] for a dial that nobody
-    /// answers. What the mailbox holds can still be read.
+    /// Closes everything and waits for all threads, at most [`HANDSHAKE_MAX`] for a dial that
+    /// nobody answers. What the mailbox holds can still be read.
     pub fn shutdown(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.letters.stop();

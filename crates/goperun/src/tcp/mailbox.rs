@@ -41,6 +41,10 @@ impl Mailbox {
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.unheard = true;
+        state.letters.clear();
+        drop(state);
         self.0.stop();
     }
 }
@@ -63,6 +67,8 @@ struct State {
     letters: VecDeque<Letter>,
     shares: BTreeMap<u64, Share>,
     over: bool,
+    /// Nobody can read what comes: it is not kept.
+    unheard: bool,
 }
 
 struct Letter {
@@ -138,6 +144,9 @@ impl Letters {
     }
 
     fn push(&self, state: &mut State, letter: Letter) {
+        if state.unheard {
+            return;
+        }
         if let Some(share) = letter.place.and_then(|place| state.shares.get_mut(&place)) {
             share.letters = share.letters.saturating_add(1);
             share.bytes = share.bytes.saturating_add(letter.bytes);
@@ -262,13 +271,19 @@ mod tests {
     fn nobody_waits_once_the_owner_is_gone() {
         let (letters, mailbox) = mailbox();
         fill(&letters, 1, MAX_UNREAD_BYTES);
+        let other = letters.clone();
         let reader = thread::spawn(move || {
-            assert!(!letters.put(1, message(), 1));
-            letters.close(1, None);
-            letters.wait_until_read(1);
+            assert!(!other.put(1, message(), 1));
+            other.close(1, None);
+            other.wait_until_read(1);
         });
         drop(mailbox);
         reader.join().unwrap();
+        letters.open(2, &name());
+        letters.close(2, None);
+        letters.wait_until_read(2);
+        let state = letters.lock();
+        assert!(state.letters.is_empty() && state.shares.is_empty(), "nothing piles up");
     }
 
     #[test]

@@ -149,9 +149,11 @@ impl Race {
 /// Whether the node closed this connection, over which it had nothing to say.
 fn is_closed(mut link: Link) -> bool {
     let (told, heard) = mpsc::channel();
-    thread::spawn(move || told.send(link.incoming.receive()));
-    let received = heard.recv_timeout(PATIENCE);
-    matches!(received, Ok(Ok(None) | Err(LinkError::Socket(_))))
+    thread::spawn(move || {
+        let received = link.incoming.receive();
+        told.send(matches!(received, Ok(None) | Err(LinkError::Socket(_))))
+    });
+    heard.recv_timeout(PATIENCE).unwrap_or(false)
 }
 
 /// `m` is the larger one: its own dial stays, whichever was first.

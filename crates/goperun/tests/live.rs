@@ -372,3 +372,44 @@ fn we_and_go_perun_keep_the_same_connection_when_both_dial() {
         }
     }
 }
+
+/// Without gates: which handshake is first is up to the system. Whoever is larger says something
+/// once its own dial is over, and so over the connection that stays; what the other end said
+/// before that may be lost.
+#[test]
+fn we_and_go_perun_dial_each_other_at_once() {
+    for theirs in ["a", "zz"].into_iter().cycle().take(6) {
+        let node = Node::new(standing(Serializer::Native, Security::None));
+        let (host, name) = (node.listen().to_string(), node.network.name().clone());
+        let address = hex(&name.entries()[0].1);
+        let mut peer = GoPeer::start(&["meet", "native", theirs, &host, &address]);
+        let there: SocketAddr = peer.host.parse().unwrap();
+        peer.go();
+        // It may be too late for that.
+        let _ = node.network.dial(peer.name.clone(), there);
+        if theirs == "a" {
+            let dial = || node.network.dial(peer.name.clone(), there);
+            while !matches!(dial(), Err(DialFailure::Connected)) {
+                thread::yield_now();
+            }
+            assert!(node.network.send(&peer.name, proposal(&name, &peer.name)));
+            let answered = |event| {
+                let NetworkEvent::Message { message, .. } = event else { return false };
+                matches!(message, Message::ProposalReject { .. })
+            };
+            while !answered(node.next()) {}
+        } else {
+            let id = loop {
+                if let NetworkEvent::Message { message: Message::LedgerProposal(said), .. } =
+                    node.next()
+                {
+                    break said.base.id;
+                }
+            };
+            let reject = Message::ProposalReject { proposal: id, reason: "so be it".to_owned() };
+            assert!(node.network.send(&peer.name, reject));
+            assert_eq!(peer.line_with("rejected "), "channel proposal: so be it");
+        }
+        node.network.shutdown();
+    }
+}

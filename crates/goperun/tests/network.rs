@@ -7,8 +7,8 @@ mod network;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -146,26 +146,32 @@ impl Race {
     }
 }
 
-fn is_closed(link: &mut Link) -> bool {
-    matches!(link.incoming.receive(), Ok(None) | Err(LinkError::Socket(_)))
+/// Whether the node closed this connection, over which it had nothing to say.
+fn is_closed(mut link: Link) -> bool {
+    let (told, heard) = mpsc::channel();
+    thread::spawn(move || {
+        let received = link.incoming.receive();
+        told.send(matches!(received, Ok(None) | Err(LinkError::Socket(_))))
+    });
+    heard.recv_timeout(PATIENCE).unwrap_or(false)
 }
 
 /// `m` is the larger one: its own dial stays, whichever was first.
 #[test]
 fn the_connection_that_the_smaller_address_dialled_loses() {
     let race = Race::start("a");
-    let mut theirs = race.theirs();
+    let theirs = race.theirs();
     race.node.connected();
     let mut ours = race.ours();
     assert!(matches!(race.node.disconnected(), Some(LinkError::Replaced)));
     race.node.connected();
-    assert!(is_closed(&mut theirs));
+    assert!(is_closed(theirs));
     race.is_kept(&mut ours);
 
     let race = Race::start("a");
     let mut ours = race.ours();
     race.node.connected();
-    assert!(is_closed(&mut race.theirs()));
+    assert!(is_closed(race.theirs()));
     race.is_kept(&mut ours);
     assert!(race.node.is_quiet(), "nobody was told of the other one");
 }
@@ -176,18 +182,18 @@ fn the_connection_that_the_larger_address_dialled_stays() {
     let race = Race::start("z");
     let mut theirs = race.theirs();
     race.node.connected();
-    assert!(is_closed(&mut race.ours()));
+    assert!(is_closed(race.ours()));
     let failed = race.node.next();
     assert!(matches!(failed, NetworkEvent::DialFailed { reason: DialFailure::Connected, .. }));
     race.is_kept(&mut theirs);
 
     let race = Race::start("z");
-    let mut ours = race.ours();
+    let ours = race.ours();
     race.node.connected();
     let mut theirs = race.theirs();
     assert!(matches!(race.node.disconnected(), Some(LinkError::Replaced)));
     race.node.connected();
-    assert!(is_closed(&mut ours));
+    assert!(is_closed(ours));
     race.is_kept(&mut theirs);
 }
 
@@ -247,15 +253,15 @@ fn a_new_connection_replaces_one_that_is_too_old_for_a_race() {
     let seconds = Arc::default();
     let node = start_with("m", &seconds);
     let address = node.listen();
-    let mut old = dial("a", "m", address);
+    let old = dial("a", "m", address);
     node.connected();
     seconds.store(RACE_MAX.as_secs(), Ordering::SeqCst);
-    assert!(is_closed(&mut dial("a", "m", address)), "it could be in a race");
+    assert!(is_closed(dial("a", "m", address)), "it could be in a race");
     seconds.store(RACE_MAX.as_secs() + 1, Ordering::SeqCst);
     let mut new = dial("a", "m", address);
     assert!(matches!(node.disconnected(), Some(LinkError::Replaced)));
     assert_eq!(node.connected(), name("a"));
-    assert!(is_closed(&mut old));
+    assert!(is_closed(old));
     assert!(node.network.send(&name("a"), numbered(1)));
     assert_eq!(new.incoming.receive().unwrap(), Some(numbered(1)));
     // What is left of the old one does not end the new one.
@@ -294,6 +300,26 @@ fn a_flood_is_bounded_and_holds_up_its_own_connection_only() {
     // While these were read, as many again may have come in.
     assert!((1..=2 * MAX_UNREAD_MESSAGES).contains(&greedy), "{greedy}");
     node.network.shutdown();
+}
+
+/// Else peers that come and go could fill the mailbox without end.
+#[test]
+fn those_that_come_and_go_keep_their_places_until_the_owner_has_read_of_them() {
+    let node = start("m");
+    let address = node.listen();
+    for _ in 0..10 {
+        let mut stream = socket("a", "m", address);
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "the node closed it");
+    }
+    assert_eq!(node.network.connections(), 10);
+    for _ in 0..10 {
+        node.connected();
+        assert!(node.disconnected().is_none());
+    }
+    while node.network.connections() > 0 {
+        thread::yield_now();
+    }
 }
 
 #[test]

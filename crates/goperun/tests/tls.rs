@@ -2,6 +2,8 @@
 
 #[path = "random/key.rs"]
 mod key;
+#[path = "random/network.rs"]
+mod network;
 #[path = "random/tls.rs"]
 mod tls;
 
@@ -12,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use key::own;
+use network::Node;
 use perun_goperun::simple::SimpleVerifier;
 use perun_goperun::tcp::{HANDSHAKE_MAX, Link, LinkError, Local, Security};
 use perun_goperun::{Message, Serializer};
@@ -24,9 +27,12 @@ fn security(peer: usize, own: usize) -> Security {
     tls::security(&bytes("certificates", peer), &bytes("certificates", own), &bytes("keys", own))
 }
 
+fn plain_local(name: &str, security: Security) -> Local {
+    network::local(name, Serializer::Protobuf, security, Arc::default())
+}
+
 fn local(name: &str, security: Security) -> Arc<Local> {
-    let (verifier, clock) = (Box::new(SimpleVerifier), Box::new(|| Duration::ZERO));
-    Arc::new(Local { own: own(name), verifier, serializer: Serializer::Protobuf, security, clock })
+    Arc::new(plain_local(name, security))
 }
 
 /// What comes of a connection between two ends with these.
@@ -174,4 +180,23 @@ fn a_peer_that_is_silent_before_tls_is_given_up() {
     let refused = bob.accept(listener.accept().unwrap().0).unwrap_err();
     assert!(matches!(refused, LinkError::Timeout), "{refused:?}");
     drop(silent);
+}
+
+#[test]
+fn a_network_speaks_under_tls_and_takes_nobody_without_it() {
+    let node = |name, security| Node::new(plain_local(name, security));
+    let (alice, bob) = (node("alice", security(1, 0)), node("bob", security(0, 1)));
+    let address = bob.listen();
+    alice.network.dial(own("bob").name().clone(), address).unwrap();
+    assert_eq!(&alice.connected(), own("bob").name());
+    assert_eq!(&bob.connected(), own("alice").name());
+    assert!(bob.network.send(own("alice").name(), long_message()));
+    assert_eq!(alice.message(), long_message());
+    let carol = local("carol", Security::None);
+    assert!(carol.dial(address, own("bob").name()).is_err());
+    alice.network.disconnect(own("bob").name());
+    assert!(bob.disconnected().is_none());
+    assert!(alice.disconnected().is_none());
+    assert!(bob.is_quiet());
+    bob.network.shutdown();
 }

@@ -1,9 +1,9 @@
 //! Where the owner reads, and how much of each connection's lies unread.
 //!
-//! Each connection has a share. Its reader waits for the owner when the share is full, and keeps its
-//! place until the owner has read all of it: so what lies here is bounded by the places there are,
-//! and a greedy peer holds up its own threads only. The invariant: of one connection there is one
-//! `Connected`, then messages, then one `Disconnected`, in this order.
+//! Each connection has a share. Its reader waits for the owner when the share is full, and keeps
+//! its place until the owner has read all of it: so what lies here is bounded by the places there
+//! are, and a greedy peer holds up its own threads only. The invariant: of one connection there is
+//! one `Connected`, then messages, then one `Disconnected`, in this order.
 
 use core::fmt;
 use std::collections::{BTreeMap, VecDeque};
@@ -41,6 +41,10 @@ impl Mailbox {
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.unheard = true;
+        state.letters.clear();
+        drop(state);
         self.0.stop();
     }
 }
@@ -63,6 +67,8 @@ struct State {
     letters: VecDeque<Letter>,
     shares: BTreeMap<u64, Share>,
     over: bool,
+    /// Nobody can read what comes: it is not kept.
+    unheard: bool,
 }
 
 struct Letter {
@@ -138,6 +144,9 @@ impl Letters {
     }
 
     fn push(&self, state: &mut State, letter: Letter) {
+        if state.unheard {
+            return;
+        }
         if let Some(share) = letter.place.and_then(|place| state.shares.get_mut(&place)) {
             share.letters = share.letters.saturating_add(1);
             share.bytes = share.bytes.saturating_add(letter.bytes);
@@ -247,12 +256,9 @@ mod tests {
         letters.open(1, &name());
         letters.close(1, None);
         let (told, heard) = mpsc::channel();
-        let leaving = thread::spawn({
-            let letters = letters.clone();
-            move || {
-                letters.wait_until_read(1);
-                told.send(()).unwrap();
-            }
+        let leaving = thread::spawn(move || {
+            letters.wait_until_read(1);
+            told.send(()).unwrap();
         });
         assert!(mailbox.next_within(Duration::ZERO).is_some());
         assert!(heard.recv_timeout(Duration::from_millis(50)).is_err(), "one is unread");
@@ -265,24 +271,27 @@ mod tests {
     fn nobody_waits_once_the_owner_is_gone() {
         let (letters, mailbox) = mailbox();
         fill(&letters, 1, MAX_UNREAD_BYTES);
-        let reader = thread::spawn({
-            let letters = letters.clone();
-            move || letters.put(1, message(), 1)
+        let other = letters.clone();
+        let reader = thread::spawn(move || {
+            assert!(!other.put(1, message(), 1));
+            other.close(1, None);
+            other.wait_until_read(1);
         });
         drop(mailbox);
-        assert!(!reader.join().unwrap());
-        letters.close(1, None);
-        letters.wait_until_read(1);
+        reader.join().unwrap();
+        letters.open(2, &name());
+        letters.close(2, None);
+        letters.wait_until_read(2);
+        let state = letters.lock();
+        assert!(state.letters.is_empty() && state.shares.is_empty(), "nothing piles up");
     }
 
     #[test]
     fn an_end_sets_its_waiting_reader_free() {
         let (letters, _mailbox) = mailbox();
         fill(&letters, 1, MAX_UNREAD_BYTES);
-        let reader = thread::spawn({
-            let letters = letters.clone();
-            move || letters.put(1, message(), 1)
-        });
+        let other = letters.clone();
+        let reader = thread::spawn(move || other.put(1, message(), 1));
         letters.close(1, None);
         assert!(!reader.join().unwrap());
     }

@@ -3,8 +3,8 @@
 //!
 //! A thin driver around the machines of this crate. A [`Link`] blocks; whoever owns it brings
 //! threads, the clock, and a limit on how many connections there are. Its two halves may live in
-//! two threads. The invariant: an envelope that [`Incoming::receive`] gives was sent under the name that the
-//! handshake proved, and to ours.
+//! two threads. The invariant: an envelope that [`Incoming::receive`] gives was sent under the name
+//! that the handshake proved, and to ours.
 //!
 //! go-perun's own dialer and listener (`wire/net/simple`) always speak TLS. It hides what is said,
 //! and proves no name: certificates have nothing to do with wire addresses.

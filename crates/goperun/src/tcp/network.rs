@@ -20,6 +20,7 @@ pub(super) const STACK_BYTES: usize = 512 << 10;
 
 /// What the network tells its owner.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every event is a message")]
 pub enum NetworkEvent {
     /// There is a connection with a peer, whoever dialled. Nothing of an earlier one counts.
     Connected {
@@ -91,7 +92,10 @@ impl std::error::Error for DialFailure {}
 ///
 /// A peer has one connection. When both ends dial at once, both keep the one that the *larger*
 /// address dialled, in the order of [`crate::Verifier::order`], as go-perun does; the other end's
-/// is [`LinkError::Replaced`] or never told of. What was on its way over that one is lost.
+/// is [`LinkError::Replaced`] or never told of. What was on its way over that one is lost. Whoever
+/// can show a peer's proof takes its connection, too, and a proof is no secret (see
+/// [`crate::Handshake`]): that can silence a peer, and moves no money. Certificates keep strangers
+/// away.
 ///
 /// Nobody answers a `Ping`, as go-perun does not; it is dropped without a word, and so are `Pong`,
 /// `Shutdown` and `AuthResponse` after the handshake: no owner of a channel has a use for them. A
@@ -175,7 +179,8 @@ impl Network {
         self.shared.local.encode(peer, message).is_ok_and(|envelope| outbox.put(envelope))
     }
 
-    /// Ends the connection with a peer, after what waits to be written over it.
+    /// Ends the connection with a peer, after what waits to be written over it. Whoever gets no
+    /// answer for too long does this and dials again: a peer that lost its power says no farewell.
     pub fn disconnect(&self, peer: &Identities) {
         if let Some(outbox) = self.shared.table().outbox(peer) {
             outbox.finish();
@@ -201,7 +206,8 @@ impl Network {
         self.shared.table().places.len()
     }
 
-    /// Closes everything and waits for all threads. What the mailbox holds can still be read.
+    /// Closes everything and waits for all threads, at most [`HANDSHAKE_MAX`] for a dial that
+    /// nobody answers. What the mailbox holds can still be read.
     pub fn shutdown(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.letters.stop();

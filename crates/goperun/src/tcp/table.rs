@@ -111,10 +111,10 @@ impl<S: Close> Table<S> {
     /// The connection in this place ended.
     pub(super) fn end(&mut self, peer: &Identities, place: u64) {
         self.places.close(place);
-        if self.held.get(peer).is_some_and(|held| held.place == place) {
-            if let Some(held) = self.held.remove(peer) {
-                held.outbox.close();
-            }
+        if self.held.get(peer).is_some_and(|held| held.place == place)
+            && let Some(held) = self.held.remove(peer)
+        {
+            held.outbox.close();
         }
     }
 
@@ -137,10 +137,10 @@ impl<S: Close> Table<S> {
     }
 
     pub(super) fn unpin(&mut self, peer: &Identities) {
-        if self.pins.remove(peer).is_some() {
-            if let Some(held) = self.held.get(peer) {
-                self.places.unname(held.place);
-            }
+        if self.pins.remove(peer).is_some()
+            && let Some(held) = self.held.get(peer)
+        {
+            self.places.unname(held.place);
         }
     }
 

@@ -1,0 +1,105 @@
+//! What only the chain can end.
+
+use alloy_primitives::B256;
+
+use crate::lives::UNIT;
+use crate::party::{Ask, Change, rows};
+use crate::stage::{CHALLENGE, Pair, Stage};
+use crate::trouble::{Result, same};
+
+/// Longer than any window.
+const LATER: u64 = CHALLENGE + 60;
+
+fn watch(pair: &mut Pair, channel: B256) -> Result<()> {
+    for party in pair {
+        party.act(Ask::Watch { channel })?;
+    }
+    Ok(())
+}
+
+/// The first registers what it has, the other sees it, and both settle when the window is over.
+pub(crate) fn settle_registered(
+    stage: &Stage<'_>,
+    pair: &mut Pair,
+    channel: B256,
+    version: u64,
+) -> Result<()> {
+    let ticket = pair[0].ask(&Ask::Settle { channel, secondary: false })?;
+    pair[1]
+        .wait("see a registration", &|event| event.is_of_chain("registered", channel, version))?;
+    let other = pair[1].ask(&Ask::Settle { channel, secondary: true })?;
+    stage.chain.pass(LATER)?;
+    for (party, ticket) in pair.iter_mut().zip([ticket, other]) {
+        party.answer(ticket)?;
+    }
+    same("what is registered", stage.registered(channel)?, version)
+}
+
+pub(crate) fn not_final(stage: &mut Stage<'_>) -> Result<()> {
+    let mut pair = stage.pair(false)?;
+    let before = stage.vaults()?;
+    let assets = [("coin", [40 * UNIT, 2 * UNIT]), ("token", [90, 10])];
+    let channel = stage.open(&mut pair, 0, &assets, None)?;
+    watch(&mut pair, channel)?;
+    pair[0].act(Ask::Update(Change::pay(channel, 0, 3 * UNIT, 5)))?;
+    pair[1].act(Ask::Update(Change::pay(channel, 1, 10, 1)))?;
+    settle_registered(stage, &mut pair, channel, 6)?;
+    stage.paid([25 * UNIT, 17 * UNIT], [100, 0])?;
+    same("what is left in the contracts", stage.vaults()?, before)
+}
+
+/// The second only watches: it is the watcher that answers.
+pub(crate) fn old_state(stage: &mut Stage<'_>) -> Result<()> {
+    let mut pair = stage.pair(false)?;
+    let before = stage.vaults()?;
+    let channel = stage.open(&mut pair, 0, &[("coin", [80 * UNIT, 20 * UNIT])], None)?;
+    pair[1].act(Ask::Watch { channel })?;
+    pair[0].act(Ask::Update(Change::pay(channel, 0, 10 * UNIT, 4)))?;
+    pair[0].act(Ask::Cheat { channel, version: 1 })?;
+    pair[1].wait("see the answer", &|event| event.is_of_chain("registered", channel, 4))?;
+    same("what is registered", stage.registered(channel)?, 4)?;
+    let tickets = [0, 1].map(|who| pair[who].ask(&Ask::Settle { channel, secondary: who == 0 }));
+    stage.chain.pass(LATER)?;
+    for (party, ticket) in pair.iter_mut().zip(tickets) {
+        party.answer(ticket?)?;
+    }
+    stage.paid([40 * UNIT, 60 * UNIT], [0, 0])?;
+    same("what is left in the contracts", stage.vaults()?, before)
+}
+
+pub(crate) fn tree(stage: &mut Stage<'_>) -> Result<()> {
+    let mut pair = stage.pair(false)?;
+    let before = stage.vaults()?;
+    let channel = stage.open(&mut pair, 0, &[("coin", [50 * UNIT, 60 * UNIT])], None)?;
+    let balances = rows(&[[10 * UNIT, 20 * UNIT]]);
+    let sub = pair[0].look(Ask::Sub { parent: channel, challenge: CHALLENGE, balances })?.channel;
+    pair[1].wait("open the sub-channel", &|event| event.is("channel", sub))?;
+    watch(&mut pair, channel)?;
+    watch(&mut pair, sub)?;
+    pair[1].act(Ask::Update(Change::pay(sub, 0, 5 * UNIT, 3)))?;
+    settle_registered(stage, &mut pair, channel, 1)?;
+    same("what is registered of the sub-channel", stage.registered(sub)?, 3)?;
+    stage.paid([65 * UNIT, 45 * UNIT], [0, 0])?;
+    same("what is left in the contracts", stage.vaults()?, before)
+}
+
+/// Alone, with everybody's signature on the state before and its own on this one.
+pub(crate) fn forced_step(stage: &mut Stage<'_>) -> Result<()> {
+    let mut pair = stage.pair(false)?;
+    let before = stage.vaults()?;
+    let app = Some((stage.contracts.app, &b"a board"[..]));
+    let channel = stage.open(&mut pair, 0, &[("coin", [9 * UNIT, UNIT])], app)?;
+    watch(&mut pair, channel)?;
+    pair[1].act(Ask::Update(Change::pay(channel, 0, UNIT, 1).with_data(b"a stone on it")))?;
+    let step = Change::pay(channel, 0, 4 * UNIT, 1).with_data(b"the last stone").ending();
+    let ticket = pair[0].ask(&Ask::Force(step))?;
+    pair[1].wait("see a registration", &|event| event.is_of_chain("registered", channel, 1))?;
+    stage.chain.pass(LATER)?;
+    pair[0].answer(ticket)?;
+    for party in &mut pair {
+        party.wait("see the step", &|event| event.is_of_chain("progressed", channel, 2))?;
+    }
+    stage.settle(&mut pair, 0, channel)?;
+    stage.paid([6 * UNIT, 4 * UNIT], [0, 0])?;
+    same("what is left in the contracts", stage.vaults()?, before)
+}

@@ -54,6 +54,7 @@ type wrong struct {
 // party is the process: before `start` it has no node.
 type party struct {
 	output sync.Mutex
+	lines  io.Writer
 	node   *node
 }
 
@@ -104,7 +105,9 @@ var commands = map[string]command{
 }
 
 func main() {
-	p := &party{}
+	// What others print is no answer.
+	p := &party{lines: os.Stdout}
+	os.Stdout = os.Stderr
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, lineMax)
 	for lines.Scan() {
@@ -170,7 +173,7 @@ func (p *party) tell(line any) {
 	}
 	p.output.Lock()
 	defer p.output.Unlock()
-	if _, err := os.Stdout.Write(append(data, '\n')); err != nil {
+	if _, err := p.lines.Write(append(data, '\n')); err != nil {
 		os.Exit(1)
 	}
 }

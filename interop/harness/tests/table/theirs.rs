@@ -121,6 +121,10 @@ impl Process {
             .lines
             .recv_timeout(SILENCE_MAX)
             .map_err(|_| format!("{} is silent, or ended, while it should {awaited}", self.who))?;
+        // One of go-perun's packages says something of its own when it is loaded.
+        if !text.starts_with('{') {
+            return Ok(());
+        }
         let line: Line = serde_json::from_str(&text)?;
         match line.id {
             Some(id) => _ = self.answers.insert(id, line),

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -67,6 +68,7 @@ type happened struct {
 
 func (n *node) tellProblem(what string, err error) {
 	if err != nil {
+		fmt.Fprintln(os.Stderr, what+":", err)
 		n.tell(happened{Event: "problem", Kind: what, Text: err.Error()})
 	}
 }
@@ -85,7 +87,13 @@ func (n *node) keep(c *client.Channel) {
 	n.tell(event)
 }
 
+// onProposal answers when the handler has returned: go-perun holds the parent's lock until then, and
+// who opens a sub-channel has to change the parent before Accept is done.
 func (n *node) onProposal(proposal client.ChannelProposal, responder *client.ProposalResponder) {
+	go n.answerProposal(proposal, responder)
+}
+
+func (n *node) answerProposal(proposal client.ChannelProposal, responder *client.ProposalResponder) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	n.policy.mutex.Lock()

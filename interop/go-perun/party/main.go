@@ -22,7 +22,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"perun.network/go-perun/client"
+	plogrus "perun.network/go-perun/log/logrus"
 )
 
 const (
@@ -108,6 +110,7 @@ func main() {
 	// What others print is no answer.
 	p := &party{lines: os.Stdout}
 	os.Stdout = os.Stderr
+	plogrus.Set(logrus.WarnLevel, &logrus.TextFormatter{})
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, lineMax)
 	for lines.Scan() {

@@ -38,7 +38,7 @@ pub(crate) fn no_answer(stage: &mut Stage<'_>) -> Result<()> {
         same("the version", party.look(Ask::State { channel })?.version, 3)?;
         party.act(Ask::Watch { channel })?;
     }
-    settle_registered(stage, &mut pair, channel, 3)?;
+    settle_registered(stage, &mut pair, &[(channel, 3)])?;
     stage.paid([67 * UNIT, 33 * UNIT], [0, 0])?;
     same("what is left in the contracts", stage.vaults()?, before)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use alloy_primitives::{Address, B256, Bytes, U256, bytes, keccak256};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::{SolCall, SolEvent, sol};
 use perun_backend_evm::Deployment;
 use perun_backend_evm::abi::solidity as hub;
 use perun_backend_evm::deployment::{Artifact, Codes};
@@ -88,6 +88,30 @@ impl Chain {
     pub(crate) fn registered(&self, adjudicator: Address, channel: B256) -> Result<u64> {
         let call = hub::Hub::disputesCall { id: channel };
         Ok(self.node().read(adjudicator, &call, At::Latest)?.version)
+    }
+
+    /// Concludes what is registered and pays everybody, as a stranger who read the registration.
+    /// Our contracts only.
+    pub(crate) fn conclude_and_pay(&self, adjudicator: Address, channel: B256) -> Result<()> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Log {
+            transaction_hash: B256,
+        }
+        let topics = [hub::Hub::ChannelUpdate::SIGNATURE_HASH, channel];
+        let query = json!({ "address": adjudicator, "fromBlock": "0x0", "topics": topics });
+        let logs: Vec<Log> =
+            serde_json::from_value(self.rpc.request("eth_getLogs", json!([query]))?)?;
+        let last = logs.last().ok_or("nothing is registered")?;
+        let (_, input) =
+            self.node().transaction_input(last.transaction_hash)?.ok_or("no such transaction")?;
+        let register = hub::Hub::registerCall::abi_decode(&input)
+            .map_err(|error| format!("the registration cannot be read: {error}"))?;
+        let (params, state) = (register.channel.params, register.channel.state);
+        self.call(
+            adjudicator,
+            &hub::Hub::concludeAndPayCall { params, state, subStates: Vec::new() },
+        )
     }
 
     fn call<C: SolCall>(&self, to: Address, call: &C) -> Result<()> {

@@ -89,6 +89,32 @@ pub(crate) fn tree(stage: &mut Stage<'_>) -> Result<()> {
     same("what is left in the contracts", stage.vaults()?, before)
 }
 
+/// A stranger concludes and pays both, which Perun's contracts cannot do: what was to be withdrawn is
+/// in the wallets then, and go-perun still asks for it, in vain but without harm.
+pub(crate) fn paid_by_a_stranger(stage: &mut Stage<'_>) -> Result<()> {
+    let mut pair = stage.pair(false)?;
+    let before = stage.vaults()?;
+    let assets = [("coin", [2_000 * UNIT, 0]), ("token", [500, 700])];
+    let channel = stage.open(&mut pair, 0, &assets, None)?;
+    watch(&mut pair, channel)?;
+    pair[0].act(Ask::Update(Change::pay(channel, 0, 800 * UNIT, 1)))?;
+    pair[1].act(Ask::Update(Change::pay(channel, 1, 600, 1)))?;
+    pair[0].act(Ask::Cheat { channel, version: 2 })?;
+    for party in &mut pair {
+        party.wait("see a registration", &|event| event.is_of_chain("registered", channel, 2))?;
+    }
+    stage.chain.pass(LATER)?;
+    let wallets = [stage.wallet(0)?, stage.wallet(1)?];
+    stage.chain.conclude_and_pay(stage.contracts.adjudicator, channel)?;
+    for (index, paid) in [[1_200 * UNIT, 1_100], [800 * UNIT, 100]].into_iter().enumerate() {
+        let [coins, tokens] = wallets[index];
+        same("what is in a wallet", stage.wallet(index)?, [coins + paid[0], tokens + paid[1]])?;
+    }
+    stage.settle(&mut pair, 0, channel)?;
+    stage.paid([0, 0], [0, 0])?;
+    same("what is left in the contracts", stage.vaults()?, before)
+}
+
 /// Alone, with everybody's signature on the state before and its own on this one.
 pub(crate) fn forced_step(stage: &mut Stage<'_>) -> Result<()> {
     let mut pair = stage.pair(false)?;

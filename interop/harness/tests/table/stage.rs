@@ -157,6 +157,13 @@ impl<'a> Stage<'a> {
         Ok([self.chain.coins_of(self.contracts.coin_holder)?, tokens])
     }
 
+    /// What a party's wallet has: coins, of which it pays for gas, and tokens.
+    pub(crate) fn wallet(&self, index: usize) -> Result<[u128; 2]> {
+        let wallet = address_of(self.role(index)?.key)?;
+        let tokens = self.chain.tokens_of(self.contracts.token, wallet)?;
+        Ok([self.chain.coins_of(wallet)?, tokens])
+    }
+
     /// What a party was paid, of coins and of tokens.
     pub(crate) fn received(&self, index: usize) -> Result<[u128; 2]> {
         let receiver = self.role(index)?.receiver;

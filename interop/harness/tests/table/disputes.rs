@@ -1,11 +1,11 @@
 //! What only the chain can end.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 
 use crate::lives::UNIT;
 use crate::party::{Ask, Change, rows};
 use crate::stage::{CHALLENGE, Pair, Stage};
-use crate::trouble::{Result, same};
+use crate::trouble::{Result, refused, same};
 
 /// Longer than any window.
 const LATER: u64 = CHALLENGE + 60;
@@ -113,6 +113,28 @@ pub(crate) fn paid_by_a_stranger(stage: &mut Stage<'_>) -> Result<()> {
     stage.settle(&mut pair, 0, channel)?;
     stage.paid([0, 0], [0, 0])?;
     same("what is left in the contracts", stage.vaults()?, before)
+}
+
+/// Our contracts take no state of a channel whose windows are that short, and go-perun does not ask
+/// them before it deposits: this is why proposals of such channels must be refused.
+pub(crate) fn short_windows(stage: &mut Stage<'_>) -> Result<()> {
+    let mut pair = stage.pair(false)?;
+    let before = stage.vaults()?;
+    let peer = pair[1].here().name.clone();
+    let channel = pair[0]
+        .look(Ask::Propose {
+            peer,
+            challenge: CHALLENGE - 1,
+            assets: vec!["coin"],
+            balances: rows(&[[UNIT, UNIT]]),
+            app: None,
+            data: Bytes::new(),
+        })?
+        .channel;
+    pair[1].wait("open the channel", &|event| event.is("channel", channel))?;
+    pair[0].act(Ask::Update(Change::end(channel)))?;
+    refused("timeout", pair[0].act_within(10, Ask::Settle { channel, secondary: false }))?;
+    same("what stays in the contracts", stage.vaults()?, [before[0] + 2 * UNIT, before[1]])
 }
 
 /// Alone, with everybody's signature on the state before and its own on this one.

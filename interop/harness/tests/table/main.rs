@@ -59,6 +59,7 @@ const TABLE: &[Scenario] = &[
     scenario("a channel with another in it is settled in a dispute", disputes::tree).on_both(),
     scenario("a step of an app is forced", disputes::forced_step).on_both(),
     scenario("a stranger concludes and pays both", disputes::paid_by_a_stranger),
+    scenario("windows that are too short keep the deposits", disputes::short_windows),
     scenario("both start again, pay and settle", gone::both_start_again),
     scenario("an answer that never comes ends in a dispute", gone::no_answer),
     scenario("whether go-perun knows the contracts' code", lives::known_code).on_both(),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -29,7 +28,6 @@ import (
 	"perun.network/go-perun/watcher/local"
 	"perun.network/go-perun/wire"
 	wirenet "perun.network/go-perun/wire/net"
-	wiresimple "perun.network/go-perun/wire/net/simple"
 	"polycry.pt/poly-go/sortedkv/leveldb"
 )
 
@@ -85,7 +83,7 @@ type node struct {
 	client      *client.Client
 	adjudicator *ethchannel.Adjudicator
 	bus         *mortalBus
-	dialer      dialer
+	dialer      kit.Caller
 	records     *recorder
 	watcher     *watcher
 	policy      policy
@@ -94,12 +92,6 @@ type node struct {
 	assets      map[string]*ethchannel.Asset
 	mutex       sync.Mutex
 	opened      []channel.ID
-}
-
-// dialer is go-perun's own, or ours without TLS.
-type dialer interface {
-	wirenet.Dialer
-	Register(peer map[wallet.BackendID]wire.Address, host string)
 }
 
 // purse is a key with its chain.
@@ -155,9 +147,7 @@ func start(ctx context.Context, p *party, args startArgs) (any, error) {
 	funder := n.fund(purse, args.Assets)
 	n.adjudicator = ethchannel.NewAdjudicator(
 		purse.backend, args.Adjudicator, args.Receiver, purse.account, gasAdjudicator)
-	if err := n.meet(account, serializer, security); err != nil {
-		return nil, err
-	}
+	n.meet(account, serializer, security)
 	own, err := local.NewWatcher(n.adjudicator)
 	if err != nil {
 		return nil, err
@@ -171,10 +161,11 @@ func start(ctx context.Context, p *party, args startArgs) (any, error) {
 	n.client.EnablePersistence(n.records)
 	n.client.OnNewChannel(n.keep)
 	go n.client.Handle(client.ProposalHandlerFunc(n.onProposal), client.UpdateHandlerFunc(n.onUpdate))
-	host, err := n.listen(security)
+	listener, host, err := kit.Listen(security)
 	if err != nil {
 		return nil, err
 	}
+	go n.bus.Listen(listener)
 	name, err := n.name[kit.Ethereum].MarshalBinary()
 	p.node = n
 	return started{host, name, purse.account.Address, tell(security)}, err
@@ -199,33 +190,11 @@ func (n *node) fund(p *purse, assets []assetArgs) *ethchannel.Funder {
 }
 
 // meet makes the bus.
-func (n *node) meet(account wire.Account, serializer wire.EnvelopeSerializer, tls *kit.TLS) error {
+func (n *node) meet(account wire.Account, serializer wire.EnvelopeSerializer, tls *kit.TLS) {
 	accounts := map[wallet.BackendID]wire.Account{kit.Ethereum: account}
-	n.dialer = kit.NewDialer()
-	if tls != nil {
-		n.dialer = wiresimple.NewTCPDialer(patience, tls.Config)
-	}
+	n.dialer = kit.NewCaller(tls, patience)
 	n.bus = &mortalBus{Bus: wirenet.NewBus(accounts, n.dialer, serializer)}
 	n.name = wire.AddressMapfromAccountMap(accounts)
-	return nil
-}
-
-func (n *node) listen(tls *kit.TLS) (string, error) {
-	const anywhere = "127.0.0.1:0"
-	if tls != nil {
-		listener, err := wiresimple.NewTCPListener(anywhere, tls.Config)
-		if err != nil {
-			return "", err
-		}
-		go n.bus.Listen(listener)
-		return listener.Addr().String(), nil
-	}
-	listener, err := net.Listen("tcp", anywhere)
-	if err != nil {
-		return "", err
-	}
-	go n.bus.Listen(kit.Listener{Listener: listener})
-	return listener.Addr().String(), nil
 }
 
 func (a startArgs) security() (*kit.TLS, error) {

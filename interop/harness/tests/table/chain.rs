@@ -37,6 +37,14 @@ pub(crate) struct Chain {
     maker: Address,
 }
 
+/// A `ChannelUpdate` among the chain's logs.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Update {
+    transaction_hash: B256,
+    data: Bytes,
+}
+
 impl Chain {
     /// Blocks come with transactions and every second: go-perun measures time by blocks.
     pub(crate) fn start() -> Result<Self> {
@@ -84,25 +92,26 @@ impl Chain {
         Ok(self.node().read(token, &call, At::Latest)?.to())
     }
 
-    /// The version that is registered.
-    pub(crate) fn registered(&self, adjudicator: Address, channel: B256) -> Result<u64> {
-        let call = hub::Hub::disputesCall { id: channel };
-        Ok(self.node().read(adjudicator, &call, At::Latest)?.version)
+    /// The versions that were registered, in their order.
+    pub(crate) fn history(&self, adjudicator: Address, channel: B256) -> Result<Vec<u64>> {
+        let version = |log: &Update| {
+            let parts = hub::Hub::ChannelUpdate::abi_decode_data(&log.data);
+            parts.map(|(version, ..)| version).map_err(|error| error.to_string().into())
+        };
+        self.updates(adjudicator, channel)?.iter().map(version).collect()
+    }
+
+    fn updates(&self, adjudicator: Address, channel: B256) -> Result<Vec<Update>> {
+        let topics = [hub::Hub::ChannelUpdate::SIGNATURE_HASH, channel];
+        let query = json!({ "address": adjudicator, "fromBlock": "0x0", "topics": topics });
+        Ok(serde_json::from_value(self.rpc.request("eth_getLogs", json!([query]))?)?)
     }
 
     /// Concludes what is registered and pays everybody, as a stranger who read the registration.
     /// Our contracts only.
     pub(crate) fn conclude_and_pay(&self, adjudicator: Address, channel: B256) -> Result<()> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Log {
-            transaction_hash: B256,
-        }
-        let topics = [hub::Hub::ChannelUpdate::SIGNATURE_HASH, channel];
-        let query = json!({ "address": adjudicator, "fromBlock": "0x0", "topics": topics });
-        let logs: Vec<Log> =
-            serde_json::from_value(self.rpc.request("eth_getLogs", json!([query]))?)?;
-        let last = logs.last().ok_or("nothing is registered")?;
+        let updates = self.updates(adjudicator, channel)?;
+        let last = updates.last().ok_or("nothing is registered")?;
         let (_, input) =
             self.node().transaction_input(last.transaction_hash)?.ok_or("no such transaction")?;
         let register = hub::Hub::registerCall::abi_decode(&input)

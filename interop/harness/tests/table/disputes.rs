@@ -37,7 +37,7 @@ pub(crate) fn settle_registered(
         party.answer(ticket)?;
     }
     for &(id, version) in versions {
-        same("what is registered", stage.registered(id)?, version)?;
+        same("what was registered and concluded", stage.history(id)?, vec![version; 2])?;
     }
     Ok(())
 }
@@ -64,7 +64,7 @@ pub(crate) fn old_state(stage: &mut Stage<'_>) -> Result<()> {
     pair[0].act(Ask::Update(Change::pay(channel, 0, 10 * UNIT, 4)))?;
     pair[0].act(Ask::Cheat { channel, version: 1 })?;
     pair[1].wait("see the answer", &|event| event.is_of_chain("registered", channel, 4))?;
-    same("what is registered", stage.registered(channel)?, 4)?;
+    same("what was registered", stage.history(channel)?, vec![1, 4])?;
     let tickets = [0, 1].map(|who| pair[who].ask(&Ask::Settle { channel, secondary: who == 0 }));
     stage.chain.pass(LATER)?;
     for (party, ticket) in pair.iter_mut().zip(tickets) {
@@ -89,8 +89,8 @@ pub(crate) fn tree(stage: &mut Stage<'_>) -> Result<()> {
     same("what is left in the contracts", stage.vaults()?, before)
 }
 
-/// A stranger concludes and pays both, which Perun's contracts cannot do: what was to be withdrawn is
-/// in the wallets then, and go-perun still asks for it, in vain but without harm.
+/// A stranger concludes and pays both, which Perun's contracts cannot do: what was to be withdrawn
+/// is in the wallets then, and go-perun still asks for it, in vain but without harm.
 pub(crate) fn paid_by_a_stranger(stage: &mut Stage<'_>) -> Result<()> {
     let mut pair = stage.pair(false)?;
     let before = stage.vaults()?;

@@ -146,9 +146,9 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// The version that is registered.
-    pub(crate) fn registered(&self, channel: B256) -> Result<u64> {
-        self.chain.registered(self.contracts.adjudicator, channel)
+    /// The versions that were registered or concluded, in their order.
+    pub(crate) fn history(&self, channel: B256) -> Result<Vec<u64>> {
+        self.chain.history(self.contracts.adjudicator, channel)
     }
 
     /// What there is of coins and tokens in the contracts.

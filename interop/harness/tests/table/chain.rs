@@ -7,7 +7,7 @@ use alloy_sol_types::{SolCall, SolEvent, sol};
 use perun_backend_evm::Deployment;
 use perun_backend_evm::abi::solidity as hub;
 use perun_backend_evm::deployment::{Artifact, Codes};
-use perun_backend_evm::rpc::{At, Fate, HttpRpc, Node, Rpc};
+use perun_backend_evm::rpc::{At, CallRequest, Fate, HttpRpc, Node, Rpc};
 use perun_embedded_evm::anvil::Anvil;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -180,8 +180,7 @@ impl Contracts {
         let token = chain.make(&test_token()?)?;
         chain.call(token, &Mint::mintCall { to: chain.maker, amount: U256::from(TOKENS) })?;
         chain.call(adjudicator, &hub::Hub::createFacadeCall { token })?;
-        // A hub that holds none of a token asks 104,305 gas for the first deposit, of which
-        // go-perun's examples give 100,000; any other deposit is content with 86,378.
+        // go-perun's limit of gas is too small where there is nothing yet: see `deposit_gas`.
         chain.give_tokens(token, adjudicator, 1)?;
         let asset = deployment.add_token(chain.node(), token)?;
         let token_holder = Address::from(*asset.holder().as_bytes());
@@ -215,6 +214,27 @@ impl Contracts {
             serde_json::from_value(told)?;
         Ok(Self { ours: false, adjudicator, coin_holder, token, token_holder, app })
     }
+}
+
+/// The gas that must be given for the first and the second deposit of a token, by the facade of a
+/// hub of ours.
+pub(crate) fn deposit_gas(chain: &Chain, adjudicator: Address) -> Result<[u64; 2]> {
+    let token = chain.make(&test_token()?)?;
+    chain.call(token, &Mint::mintCall { to: chain.maker, amount: U256::from(TOKENS) })?;
+    chain.call(adjudicator, &hub::Hub::createFacadeCall { token })?;
+    let question = hub::Hub::facadeOfCall { token };
+    let facade = chain.node().read(adjudicator, &question, At::Latest)?;
+    let amount = U256::from(1_000);
+    let mut gas = [0; 2];
+    for (gas, name) in gas.iter_mut().zip(["the first", "the second"]) {
+        chain.call(token, &hub::Token::approveCall { spender: facade, amount })?;
+        let call = hub::Hub::depositCall { fundingID: keccak256(name), amount };
+        let input = call.abi_encode().into();
+        let request = CallRequest { from: chain.maker, to: facade, value: U256::ZERO, input };
+        *gas = chain.node().estimate(&request)?;
+        chain.call(facade, &call)?;
+    }
+    Ok(gas)
 }
 
 /// The account of a key.

@@ -1,5 +1,6 @@
 //! Lives of channels in which both do what they should.
 
+use crate::chain::deposit_gas as deposit_gas_of;
 use crate::party::{Ask, Change, rows};
 use crate::stage::{CHALLENGE, Stage};
 use crate::trouble::{Result, refused, same};
@@ -116,4 +117,13 @@ pub(crate) fn app(stage: &mut Stage<'_>) -> Result<()> {
 pub(crate) fn known_code(stage: &mut Stage<'_>) -> Result<()> {
     let own = !stage.contracts.ours;
     same("whether the code is known", stage.known_code()?, [own, own])
+}
+
+/// go-perun gives no transaction more gas than it is told to, and its examples say 100,000 for a
+/// deposit of tokens. The very first of a token takes more here, by the slot of the hub's balance.
+pub(crate) fn deposit_gas(stage: &mut Stage<'_>) -> Result<()> {
+    const USUAL: u64 = 100_000;
+    let [first, second] = deposit_gas_of(stage.chain, stage.contracts.adjudicator)?;
+    same("whether the first is too much", (first > USUAL, first < USUAL + 5_000), (true, true))?;
+    same("whether the second is", second > USUAL, false)
 }

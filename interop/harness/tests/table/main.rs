@@ -62,6 +62,7 @@ const TABLE: &[Scenario] = &[
     scenario("windows that are too short keep the deposits", disputes::short_windows),
     scenario("both start again, pay and settle", gone::both_start_again),
     scenario("an answer that never comes ends in a dispute", gone::no_answer),
+    scenario("the gas of a token's first deposit", lives::deposit_gas),
     scenario("whether go-perun knows the contracts' code", lives::known_code).on_both(),
 ];
 

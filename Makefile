@@ -45,6 +45,7 @@ lint:
 	    $(CARGO) clippy $(LOCKED) --package $$crate --all-targets --features anvil-tests -- -D warnings; \
 	done
 	$(CARGO) clippy $(LOCKED) --package perun-goperun --all-targets --features goperun-tests -- -D warnings
+	$(CARGO) clippy $(LOCKED) --package perun-interop --all-targets --features interop-tests -- -D warnings
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps
@@ -52,12 +53,14 @@ docs:
 unit:
 	$(CARGO) test $(LOCKED) --workspace
 
-# Real go-perun: whether it still writes the committed messages, reads ours, and talks to our
-# connections. Needs Go 1.26, which fetches go-perun.
-interop:
+# Real go-perun: whether it still writes the committed messages, reads ours, talks to our connections,
+# and lives whole channels on our contracts, on a real Anvil. Needs Go 1.26, which fetches go-perun.
+interop: evm-tools
 	cd interop/go-perun && test -z "$$(gofmt -l .)" && go vet ./...
 	cd interop/go-perun && go run ./vectors -verify && go run ./vectors -check
 	$(CARGO) test $(LOCKED) --package perun-goperun --features goperun-tests
+	set -e; export PERUN_ANVIL_BIN="$$(onchain/evm/run.sh anvil)"; \
+	    $(CARGO) test $(LOCKED) --package perun-interop --features interop-tests
 
 # Forge, the Solidity compiler and Anvil, from npm.
 evm-tools:

@@ -15,6 +15,7 @@
 //! # Ok::<(), perun_embedded_evm::Refusal>(())
 //! ```
 
+pub mod anvil;
 mod assembly;
 mod chain;
 mod checks;

@@ -387,7 +387,7 @@ fn what_is_no_update_of_this_channel_is_refused_at_once() {
             ..update.clone()
         },
         perun_goperun::Update {
-            signature: perun_channel::Signature::new([1; 65]),
+            signature: wrong_signature(),
             ..update.clone()
         },
     ];

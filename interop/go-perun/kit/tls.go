@@ -31,19 +31,37 @@ func NewTLS() (*TLS, error) {
 	if err != nil {
 		return nil, err
 	}
+	config, err := configure(own, ownKey, peer)
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(peerKey)
+	return &TLS{config, own, peer, key}, err
+}
+
+// GivenTLS is what the other end makes of what NewTLS tells it: its own certificate and key, and
+// the certificate of whoever made them.
+func GivenTLS(own, pkcs8, peer []byte) (*TLS, error) {
+	key, err := x509.ParsePKCS8PrivateKey(pkcs8)
+	if err != nil {
+		return nil, err
+	}
+	config, err := configure(own, key, peer)
+	return &TLS{Config: config, Own: own, Peer: peer}, err
+}
+
+func configure(own []byte, key any, peer []byte) (*tls.Config, error) {
 	known, err := x509.ParseCertificate(peer)
 	if err != nil {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(known)
-	config := &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{own}, PrivateKey: ownKey}},
+	return &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{own}, PrivateKey: key}},
 		RootCAs:      pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
 		ServerName: serverName, MinVersion: tls.VersionTLS12,
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(peerKey)
-	return &TLS{config, own, peer, key}, err
+	}, nil
 }
 
 func certificate(serial int64) ([]byte, *ecdsa.PrivateKey, error) {

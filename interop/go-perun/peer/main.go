@@ -21,7 +21,6 @@ import (
 	"io"
 	"math/big"
 	"math/rand"
-	"net"
 	"os"
 	"time"
 
@@ -48,16 +47,10 @@ type noLedger struct {
 	channel.Adjudicator
 }
 
-// dialer is go-perun's own, or ours without TLS.
-type dialer interface {
-	wirenet.Dialer
-	Register(peer map[wallet.BackendID]wire.Address, host string)
-}
-
 type node struct {
 	client *client.Client
 	bus    *wirenet.Bus
-	dialer dialer
+	dialer kit.Caller
 	tls    *kit.TLS
 	name   map[wallet.BackendID]wire.Address
 	wallet wallet.Address
@@ -112,10 +105,7 @@ func newNode(account wire.Account, serializer wire.EnvelopeSerializer, tls *kit.
 	if err != nil {
 		return nil, err
 	}
-	var dialer dialer = kit.NewDialer()
-	if tls != nil {
-		dialer = wiresimple.NewTCPDialer(patience, tls.Config)
-	}
+	dialer := kit.NewCaller(tls, patience)
 	bus := wirenet.NewBus(accounts, dialer, serializer)
 	name := wire.AddressMapfromAccountMap(accounts)
 	watcher, err := local.NewWatcher(noLedger{})
@@ -162,21 +152,9 @@ func (n *node) meet(host, text string) error {
 
 // serve listens, tells where, and rejects every proposal.
 func (n *node) serve() error {
-	const anywhere = "127.0.0.1:0"
-	var listener wirenet.Listener
-	var host net.Addr
-	if n.tls != nil {
-		l, err := wiresimple.NewTCPListener(anywhere, n.tls.Config)
-		if err != nil {
-			return err
-		}
-		listener, host = l, l.Addr()
-	} else {
-		l, err := net.Listen("tcp", anywhere)
-		if err != nil {
-			return err
-		}
-		listener, host = kit.Listener{Listener: l}, l.Addr()
+	listener, host, err := kit.Listen(n.tls)
+	if err != nil {
+		return err
 	}
 	go n.bus.Listen(listener)
 	reject := func(proposal client.ChannelProposal, responder *client.ProposalResponder) {
@@ -190,7 +168,7 @@ func (n *node) serve() error {
 	}
 	update := func(*channel.State, client.ChannelUpdate, *client.UpdateResponder) {}
 	go n.client.Handle(client.ProposalHandlerFunc(reject), client.UpdateHandlerFunc(update))
-	return n.tell(host.String())
+	return n.tell(host)
 }
 
 func (n *node) dial(host, text string) error {

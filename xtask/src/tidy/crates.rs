@@ -78,6 +78,8 @@ const FLOORS: &[Floor] = &[
     floor("perun-node", ROOMS, None),
     floor("perun-cli", PROGRAM, None),
     Floor { name: "perun-sim", inside: None, outside_max: None },
+    // Has tests only.
+    floor("perun-interop", &[], None),
     floor("xtask", &[], None),
 ];
 

@@ -4,6 +4,7 @@
 //! driven through the same JSON-RPC, with the words for time and money that Anvil and Hardhat know;
 //! a node that does not take these is refused before anything is put on it.
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
@@ -18,11 +19,11 @@ use perun_backend_evm::orders::Orders;
 use perun_backend_evm::rpc::{At, Block, Fate, HttpRpc, Node, Rpc, RpcError};
 use perun_backend_evm::sender::{Sender, SenderOptions};
 use perun_channel::Asset;
+use perun_embedded_evm::anvil::{self, Anvil};
 use perun_embedded_evm::{Chain, Options};
 use perun_node::{EvmLedger, EvmOptions, entropy};
 use serde_json::{Value, json};
 
-use super::anvil::Anvil;
 use super::{DemoOptions, Failure, leftovers, words};
 use crate::narrate::Narrator;
 
@@ -154,7 +155,7 @@ fn chain(options: &DemoOptions, narrator: &mut dyn Narrator) -> Result<Arc<dyn R
     if options.real_node
         && let Some(program) = Anvil::program()
     {
-        let anvil = Anvil::start(&program)?;
+        let anvil = start_anvil(&program)?;
         narrator.note(&format!("an Anvil of its own, at {}", anvil.url()));
         let rpc = Arc::new(HttpRpc::new(anvil.url()));
         leftovers::keep_anvil(anvil);
@@ -162,6 +163,17 @@ fn chain(options: &DemoOptions, narrator: &mut dyn Narrator) -> Result<Arc<dyn R
     }
     narrator.note("an embedded Ethereum chain that runs the real contracts on revm");
     Ok(Arc::new(Embedded(Chain::new(Options::dev()))))
+}
+
+fn start_anvil(program: &OsStr) -> Result<Anvil, Failure> {
+    Anvil::start(program, &["--no-mining", "--hardfork", "prague"]).map_err(|error| {
+        format!(
+            "Anvil, which {} names as {}, did not start: {error}; unset the variable to use the \
+             chain inside this process",
+            anvil::PROGRAM_VARIABLE,
+            program.display()
+        )
+    })
 }
 
 fn advice(options: &DemoOptions) -> &'static str {

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use perun_embedded_ckb::real_node::RealNode;
-
-use super::anvil::Anvil;
+use perun_embedded_evm::anvil::Anvil;
 
 static NODE: Mutex<Option<RealNode>> = Mutex::new(None);
 static ANVIL: Mutex<Option<Anvil>> = Mutex::new(None);

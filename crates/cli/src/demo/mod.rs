@@ -5,7 +5,6 @@
 //! the shannon and the wei.
 
 mod across;
-mod anvil;
 mod book;
 mod cheater;
 mod cuts;

@@ -8,7 +8,8 @@ mod node;
 mod script;
 
 use alloy_primitives::{B256, U256};
-use node::{Answer, Anvil, Node};
+use node::{Answer, Node, start_anvil};
+use perun_embedded_evm::anvil::Anvil;
 use perun_embedded_evm::{Chain, Options};
 use serde_json::{Value, json};
 
@@ -37,7 +38,7 @@ const OF_THE_CHAIN: [&str; 11] = [
 impl Pair {
     fn new() -> Self {
         let options = Options::dev();
-        let anvil = Anvil::start(&options);
+        let anvil = start_anvil(&options);
         for (address, balance) in &options.accounts {
             anvil.ask("anvil_setBalance", json!([address, balance])).unwrap();
         }

@@ -1,52 +1,34 @@
 //! A real Anvil, one for each test.
 #![cfg(feature = "anvil-tests")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
 use perun_backend_evm::rpc::{HttpRpc, Rpc, RpcError};
+use perun_embedded_evm::anvil::Anvil as Process;
 use serde_json::{Value, json};
 
 use super::chains::TestChain;
 
 struct Anvil {
-    child: Child,
+    /// It ends with this.
+    _process: Process,
     rpc: HttpRpc,
 }
 
 pub(crate) fn anvil() -> Arc<dyn TestChain> {
-    let program =
-        std::env::var_os("PERUN_ANVIL_BIN").expect("PERUN_ANVIL_BIN must name the program `anvil`");
-    let mut child = Command::new(program)
-        .args(["--port", "0", "--no-mining", "--order", "fees", "--hardfork", "prague"])
-        .args(["--base-fee", "1000000000", "--slots-in-an-epoch", "1"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
+    let program = Process::program().expect("PERUN_ANVIL_BIN must name the program `anvil`");
+    let mining = ["--no-mining", "--order", "fees", "--hardfork", "prague"];
+    let fees = ["--base-fee", "1000000000", "--slots-in-an-epoch", "1"];
+    let process = Process::start(&program, &[&mining[..], &fees[..]].concat())
         .expect("PERUN_ANVIL_BIN cannot be started");
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let address = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.strip_prefix("Listening on ")?.trim().to_owned()))
-        .expect("Anvil ended before it listened");
-    // Whoever stops reading stops the writer.
-    std::thread::spawn(move || lines.count());
-    Arc::new(Anvil { child, rpc: HttpRpc::new(format!("http://{address}")) })
+    let rpc = HttpRpc::new(process.url());
+    Arc::new(Anvil { _process: process, rpc })
 }
 
 impl Anvil {
     fn does(&self, method: &str, params: Value) {
         self.rpc.request(method, params).unwrap_or_else(|error| panic!("{method}: {error}"));
-    }
-}
-
-impl Drop for Anvil {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -51,7 +51,8 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
             let payments = open.queue.take(usize::from(*count));
             let (state, digest, after) = (state.clone(), *digest, after.clone());
             let deadline = *deadline;
-            open.take_off(Flight { state, digest, payments, after, deadline });
+            let extended = false;
+            open.take_off(Flight { state, digest, payments, after, deadline, extended });
         }
         Record::Completed { signature, peer_wants, deadline } => {
             if !open.completed(signature, *peer_wants) {
@@ -146,7 +147,10 @@ impl Open {
             }
             Record::TurnRequested {} => self.peer_wants = true,
             Record::Extended { deadline } => match &mut self.activity {
-                Activity::Updating(flight) => flight.deadline = *deadline,
+                Activity::Updating(flight) => {
+                    flight.deadline = *deadline;
+                    flight.extended = true;
+                }
                 Activity::Swapping(_) => {
                     self.apply_swap(record);
                 }

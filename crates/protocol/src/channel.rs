@@ -89,6 +89,11 @@ impl Channel {
         participant.map_or(Address::ZERO, |participant| *participant.address())
     }
 
+    /// The only version that a go-perun peer takes: the one above the newest complete state.
+    pub(crate) fn following(&self) -> Version {
+        above(self.latest.state.version())
+    }
+
     /// From here on this version, and all below, are never used again.
     pub(crate) fn burn(&mut self, version: Version) {
         self.next_version = self.next_version.max(above(version));

@@ -28,6 +28,18 @@ pub struct Config {
     pub on_silence: OnSilence,
     /// Which swaps are taken part in.
     pub swaps: SwapConfig,
+    /// Which program the peer runs. It belongs to a peer for good: a channel keeps to one.
+    pub dialect: Dialect,
+}
+
+/// Which program the peer runs, and so which rules updates follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Ours: one side at a time may propose, and refused versions are never used again.
+    #[default]
+    Perun,
+    /// go-perun: anybody may propose at any time, and only the version above the newest one.
+    GoPerun,
 }
 
 /// What happens when the peer leaves an update unanswered.
@@ -52,6 +64,7 @@ impl Default for Config {
             accept_close: true,
             on_silence: OnSilence::Dispute,
             swaps: SwapConfig::OFF,
+            dialect: Dialect::Perun,
         }
     }
 }

@@ -191,9 +191,10 @@ fn complete(context: &Context<'_>, founding: &Founding, position: usize) -> Step
     let record = Record::Funded { ledger: place.ledger, deadline: context.commit() };
     let first = Step::new(vec![record], vec![]);
     if next.ready.iter().all(|ready| *ready) {
-        let (id, sync) = (open.channel.id, open.sync(context));
-        let effects = vec![Event::Opened { id }.effect(), sync];
-        return first.and(Step::new(vec![Record::Opened {}], effects));
+        let sync = open.sync(context);
+        return first
+            .and(opening::opened(context, &open.channel))
+            .and(Step::effects(sync.into_iter().collect()));
     }
     if !next.is_funded() {
         return first;

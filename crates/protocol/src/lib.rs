@@ -62,6 +62,7 @@ mod decision;
 mod effect;
 mod exchange;
 mod founding;
+mod goperun;
 mod hearing;
 mod input;
 mod joint;
@@ -86,7 +87,7 @@ mod units;
 mod update;
 pub mod watch;
 
-pub use config::{Config, OnSilence};
+pub use config::{Config, Dialect, OnSilence};
 pub use crypto::{Crypto, Ethereum};
 pub use decision::Decision;
 pub use effect::{Effect, Event, FailureReason, Settlement, Step, Target, WaitingFor};

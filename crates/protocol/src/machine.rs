@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use perun_channel::{Address, ChannelId, Params};
 
 use crate::channel::Channel;
-use crate::config::Config;
+use crate::config::{Config, Dialect};
 use crate::crypto::{Crypto, Ethereum};
 use crate::effect::{Effect, Event, Step, WaitingFor};
 use crate::input::Input;
@@ -183,6 +183,11 @@ impl Machine {
 impl Context<'_> {
     pub(crate) fn send(&self, body: Body<Digest>) -> Effect {
         Effect::Send(Draft { opening: self.opening, body })
+    }
+
+    /// Whether the peer is one that knows neither turns nor our `Sync`.
+    pub(crate) const fn is_goperun(&self) -> bool {
+        matches!(self.config.dialect, Dialect::GoPerun)
     }
 
     /// When the peer's machine must have answered.

@@ -250,6 +250,8 @@ wire_enum! {
         5 => Signature {},
         /// The swap is outside of what this node takes part in.
         6 => Swap {},
+        /// An update of the sender's own is on its way, or has to come first.
+        7 => Crossing {},
     }
 }
 

@@ -26,7 +26,7 @@ use crate::record::{Record, Resize, Wish};
 use crate::refusal::{Declined, Misuse};
 use crate::swapping::Swapping;
 use crate::units::{Digest, Index, Preimage, Time, Turn};
-use crate::{exchange, resize, swap, update};
+use crate::{exchange, goperun, resize, swap, update};
 
 /// A channel that lives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +79,8 @@ pub(crate) struct Flight {
     pub(crate) payments: Batch,
     pub(crate) after: Handover,
     pub(crate) deadline: Time,
+    /// Whether it was waited for longer than at first.
+    pub(crate) extended: bool,
 }
 
 /// A resize that one side asked for.
@@ -127,6 +129,7 @@ pub(crate) struct Outlook<'a> {
 pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<Step, Declined> {
     match input {
         Input::Command(command) => commanded(context, open, command),
+        Input::Message(message) if context.is_goperun() => goperun::heard(context, open, message),
         Input::Message(message) => update::heard(context, open, message),
         Input::Ledger(sighting) => sighted(context, open, &sighting),
         Input::Backend(reply) => resize::joint(context, open, Input::Backend(reply)),
@@ -136,7 +139,7 @@ pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<S
         },
         Input::Tick => late(context, open),
         Input::Connected => {
-            let effects = open.first_signature(context).into_iter().chain([open.sync(context)]);
+            let effects = open.first_signature(context).into_iter().chain(open.sync(context));
             Ok(Step::effects(effects.collect()).and(outstanding(context, open)?))
         }
         Input::Restart => restarted(context, open),
@@ -149,6 +152,7 @@ fn commanded(context: &Context<'_>, open: &Open, command: Command) -> Result<Ste
         (Command::Pay(_) | Command::Close | Command::Resize { .. }, _) if open.is_swapping() => {
             Err(Misuse::SwapPending.into())
         }
+        (Command::Swap { .. }, _) if context.is_goperun() => Err(Misuse::NoSwap.into()),
         (Command::Pay(payment), _) => pay(context, open, payment),
         (Command::Close, _) => wish(context, open, Wish::Close {}),
         (Command::Resize { changes, chain, contribution }, _) => {
@@ -236,7 +240,7 @@ fn move_on(context: &Context<'_>, open: &Open, outlook: Outlook<'_>) -> Result<S
     if !outlook.peer_ready {
         return Ok(Step::nothing());
     }
-    if outlook.turn.holder() != open.channel.index {
+    if !context.is_goperun() && outlook.turn.holder() != open.channel.index {
         if !(wants && outlook.unsaid) {
             return Ok(Step::nothing());
         }
@@ -282,6 +286,9 @@ fn propose(
     outlook: Outlook<'_>,
     is_final: bool,
 ) -> Result<Step, Declined> {
+    if context.is_goperun() && goperun::is_burnt(&outlook) {
+        return goperun::fill(context, &outlook);
+    }
     let version = outlook.next_version;
     if version.next().is_none() {
         return Err(Misuse::VersionsUsedUp.into());
@@ -334,6 +341,9 @@ fn late(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
             let silent = Step::effects(vec![Event::PeerSilent.effect()]);
             match context.config.on_silence {
                 // A final state that we signed can be paid at once: nothing to wait for.
+                policy if context.is_goperun() && goperun::is_asked(flight, policy) => {
+                    return Ok(silent.and(goperun::ask_again(context, open, flight)));
+                }
                 OnSilence::Wait if !flight.state.is_final() => {
                     let deadline = context.answer();
                     return Ok(silent.and(Step::new(vec![Record::Extended { deadline }], vec![])));
@@ -361,6 +371,11 @@ fn late(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
     if !open.patience.is_some_and(is_past) {
         return Ok(Step::nothing());
     }
+    waited(context, open)
+}
+
+/// What waits has waited too long, or will not come to be.
+pub(crate) fn waited(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
     let silent = Step::effects(vec![Event::PeerSilent.effect()]);
     match open.wish {
         // To leave is a promise: without the peer, the ledger keeps it (P-L1).
@@ -394,7 +409,8 @@ pub(crate) fn outstanding(context: &Context<'_>, open: &Open) -> Result<Step, De
         }
         _ => {}
     }
-    if open.peer_ready && open.wants() && open.turn.holder() != open.channel.index {
+    let may_propose = context.is_goperun() || open.turn.holder() == open.channel.index;
+    if open.peer_ready && open.wants() && !may_propose {
         effects.push(context.send(Body::RequestTurn { turn: open.turn }));
     }
     Ok(Step::effects(effects))
@@ -403,7 +419,7 @@ pub(crate) fn outstanding(context: &Context<'_>, open: &Open) -> Result<Step, De
 /// Repeats what may not have happened before the process ended.
 fn restarted(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
     let mut effects: Vec<Effect> = open.channel.targets().map(Effect::Watch).collect();
-    effects.push(open.sync(context));
+    effects.extend(open.sync(context));
     effects.extend(open.recent.events());
     match &open.activity {
         Activity::CloseAsked(asked) => {
@@ -518,9 +534,14 @@ impl Open {
         is_first.then(|| context.send(Body::Sign { signature: proof.digest }))
     }
 
-    /// Where we stand, for the peer. An update on its way counts as not yet made: the peer may not
-    /// have heard of it.
-    pub(crate) fn sync(&self, context: &Context<'_>) -> Effect {
+    /// Where we stand, for a peer that is to hear it at every beginning.
+    pub(crate) fn sync(&self, context: &Context<'_>) -> Option<Effect> {
+        (!context.is_goperun()).then(|| self.standing(context))
+    }
+
+    /// Where we stand. An update on its way counts as not yet made: the peer may not have heard of
+    /// it.
+    pub(crate) fn standing(&self, context: &Context<'_>) -> Effect {
         let proof = self.channel.latest.proof.as_ref();
         let next_version = match &self.activity {
             Activity::Updating(flight) => flight.state.version(),
@@ -571,17 +592,6 @@ impl Open {
             Activity::ResizeAsked(_) => WaitingFor::User,
             Activity::Resizing(joining) => joining.joint.waiting_for(),
             Activity::Swapping(swapping) => swapping.waiting_for(),
-        }
-    }
-}
-
-impl Flight {
-    pub(crate) fn message(&self) -> Body<Digest> {
-        Body::Update {
-            state: self.state.clone(),
-            payments: self.payments.clone(),
-            after: self.after.clone(),
-            signature: self.digest,
         }
     }
 }

@@ -12,8 +12,7 @@ use alloc::vec::Vec;
 use perun_channel::{Address, Participant, Signature};
 
 use crate::channel::Channel;
-use crate::config::Config;
-use crate::court;
+use crate::config::{Config, Dialect};
 use crate::effect::{Effect, Event, Step};
 use crate::input::{Command, Input, Sighting, Standing};
 use crate::joint::{self, Verdict};
@@ -26,6 +25,7 @@ use crate::record::{Ending, Record};
 use crate::refusal::{Declined, Misuse, Refusal};
 use crate::terms::{Assembly, Plan, Terms};
 use crate::units::{Index, LedgerBytes, Time};
+use crate::{court, goperun};
 
 /// Decides about an input before the channel exists.
 pub(crate) fn step(context: &Context<'_>, phase: &Phase, input: Input) -> Result<Step, Declined> {
@@ -266,14 +266,15 @@ fn committed(
     if sighting.channel != id {
         return Ok(Step::nothing());
     }
-    let opened = Step::new(vec![Record::Opened {}], vec![Event::Opened { id }.effect()]);
+    let opened = opened(context, &channel);
     match sighting.standing {
         Standing::Impossible if sighting.confirmed => Ok(ended(Ending::Aborted {})),
         Standing::Spent { transaction } if sighting.confirmed => {
             Ok(ended(Ending::Spent { transaction }))
         }
         Standing::Open if sighting.confirmed => {
-            Ok(opened.and(Step::effects(vec![Open::new(channel).sync(context)])))
+            let sync = Open::new(channel).sync(context);
+            Ok(opened.and(Step::effects(sync.into_iter().collect())))
         }
         Standing::Absent | Standing::Impossible | Standing::Open | Standing::Spent { .. } => {
             Ok(Step::nothing())
@@ -284,6 +285,14 @@ fn committed(
             Ok(if settling.records.is_empty() { settling } else { opened.and(settling) })
         }
     }
+}
+
+/// The channel lives. A go-perun peer never says when it sees that, and keeps our first update
+/// until it does.
+pub(crate) fn opened(context: &Context<'_>, channel: &Channel) -> Step {
+    let ready = context.is_goperun().then_some(Record::PeerReady {});
+    let records = [Record::Opened {}].into_iter().chain(ready).collect();
+    Step::new(records, vec![Event::Opened { id: channel.id }.effect()])
 }
 
 fn ended(ending: Ending) -> Step {
@@ -355,6 +364,7 @@ fn acceptable(config: &Config, terms: &Terms, contributions: &PerLedger<LedgerBy
         && terms.outcome.locked().is_empty()
         && terms.has_its_ledgers()
         && *terms.proposer.address() != Address::ZERO
+        && (config.dialect == Dialect::Perun || goperun::has_such(terms))
         && (config.challenge_secs_min..=config.challenge_secs_max).contains(&terms.challenge_secs)
 }
 
@@ -424,11 +434,11 @@ pub(crate) fn apply(phase: Phase, record: &Record) -> Phase {
         }
         (Phase::Founding(founding), record) => founding.apply(record),
         (Phase::Joining(joining), Record::Opened {}) => match joining.joint {
-            Joint::Released { assembly, .. } => opened(&assembly, joining.plan.index),
+            Joint::Released { assembly, .. } => living(&assembly, joining.plan.index),
             joint => Phase::Joining(Box::new(Joining { joint, ..*joining })),
         },
         (Phase::Aborting(aborting), Record::Opened {}) => {
-            opened(&aborting.assembly, aborting.index)
+            living(&aborting.assembly, aborting.index)
         }
         (Phase::Aborting(mut aborting), Record::Resubmitted { deadline, .. }) => {
             aborting.deadline = *deadline;
@@ -453,7 +463,7 @@ fn joining(plan: Plan, deadline: Time) -> Phase {
     Phase::Joining(Box::new(Joining { plan, joint, deadline }))
 }
 
-fn opened(assembly: &Assembly, index: Index) -> Phase {
+fn living(assembly: &Assembly, index: Index) -> Phase {
     Phase::Open(Box::new(Open::new(Channel::of(assembly, index))))
 }
 

@@ -97,6 +97,8 @@ pub enum Misuse {
     /// A channel on several ledgers, or on one where each side deposits for itself, cannot be
     /// resized.
     NoResize,
+    /// A go-perun peer knows no swaps.
+    NoSwap,
     /// Our journal is older than what we signed; nothing is signed any more.
     RolledBack,
     /// The backend's answer is to another question, or breaks the plan.
@@ -206,6 +208,10 @@ impl fmt::Display for Misuse {
             Self::NoResize => f.write_str(
                 "only a channel on one ledger, opened by a transaction of both sides, can be resized; \
                  nothing was sent, close this one and open another",
+            ),
+            Self::NoSwap => f.write_str(
+                "the peer runs go-perun, which knows no swaps with a secret; nothing was sent, swap \
+                 in a channel with a node that does",
             ),
             Self::RolledBack => f.write_str(
                 "the journal is older than what was signed; nothing is signed any more, leave with a \

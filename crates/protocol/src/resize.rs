@@ -197,7 +197,7 @@ pub(crate) fn committed(context: &Context<'_>, open: &Open, assembly: &Assembly)
     let id = successor.channel.id;
     let mut effects = vec![Event::Resized { id }.effect()];
     effects.extend(successor.channel.targets().map(Effect::Watch));
-    effects.push(successor.sync(context));
+    effects.extend(successor.sync(context));
     let mut queue = open.queue.clone();
     let lost = queue.take_unfunded(open.channel.index, assembly.initial.outcome());
     effects.extend(failed_ids(&lost, FailureReason::Unfunded));

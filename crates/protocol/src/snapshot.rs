@@ -22,7 +22,7 @@ use crate::swapping::{Cancelling, Held, Offered, Ready, Revealed, Signing, SwapA
 use crate::units::OpeningId;
 
 /// The number of this format of snapshots, in front of each.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 /// The most assets that waiting payments can name: their row is one byte.
 const ROWS_MAX: usize = 256;
 
@@ -148,7 +148,7 @@ wire_fields!(Court { open, cases, abort });
 wire_fields!(Case { ledger, stage, registrations });
 wire_fields!(Registrations { confirmed, own });
 wire_fields!(Channel { index, id, params, places, transaction, latest, next_version });
-wire_fields!(Flight { state, digest, payments, after, deadline });
+wire_fields!(Flight { state, digest, payments, after, deadline, extended });
 wire_fields!(Asked { by, resize, deadline });
 wire_fields!(Signing { state, digest });
 wire_fields!(Offered { half, preimage, reveal, deadline });

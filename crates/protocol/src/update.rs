@@ -28,8 +28,8 @@ use crate::open::{Activity, Flight, Open, Outlook, failed, go_on, outstanding};
 use crate::payment::Batch;
 use crate::record::{Agreed, Record};
 use crate::refusal::{Declined, Refusal};
-use crate::units::Turn;
-use crate::{exchange, hearing, resize};
+use crate::units::{Digest, Turn};
+use crate::{exchange, goperun, hearing, resize};
 
 /// Decides about a message of the peer.
 pub(crate) fn heard(
@@ -203,6 +203,9 @@ pub(crate) fn reject(
     offer: &Offer,
     reason: RejectReason,
 ) -> Result<Step, Declined> {
+    if context.is_goperun() {
+        return Ok(goperun::reject(context, open, offer.state.version(), reason));
+    }
     refuse(context, open, offer.state.version(), offer.after.clone(), reason)
 }
 
@@ -229,7 +232,7 @@ fn passed(open: &Open, after: &Handover) -> (Turn, bool) {
     }
 }
 
-fn acked(
+pub(crate) fn acked(
     context: &Context<'_>,
     open: &Open,
     version: Version,
@@ -248,7 +251,7 @@ fn acked(
 }
 
 /// The peer signed what we proposed.
-fn completed(
+pub(crate) fn completed(
     context: &Context<'_>,
     open: &Open,
     flight: &Flight,
@@ -305,7 +308,7 @@ pub(crate) fn completed_late(
     }
 }
 
-fn refused(
+pub(crate) fn refused(
     context: &Context<'_>,
     open: &Open,
     version: Version,
@@ -399,7 +402,7 @@ fn synced(
         first.records.push(Record::PeerReady {});
         // The peer may have seen the channel later than we did, and refused what we told it then.
         // Each side answers only the first `Sync` it hears, so two that cross come to rest.
-        first.effects.push(open.sync(context));
+        first.effects.extend(open.sync(context));
     }
     if next_version > channel.next_version {
         let skip = next_version.get().saturating_sub(channel.next_version.get());
@@ -426,7 +429,7 @@ fn synced(
 }
 
 /// The peer has a newer state than we know to be complete.
-fn ahead(
+pub(crate) fn ahead(
     context: &Context<'_>,
     open: &Open,
     state: &State,
@@ -485,6 +488,16 @@ fn outdone(context: &Context<'_>, open: &Open, shown: Agreed) -> Step {
 }
 
 impl Flight {
+    /// What the peer is told of it.
+    pub(crate) fn message(&self) -> Body<Digest> {
+        Body::Update {
+            state: self.state.clone(),
+            payments: self.payments.clone(),
+            after: self.after.clone(),
+            signature: self.digest,
+        }
+    }
+
     /// The turn once this update is answered, whether the peer wants it, and whether the peer does
     /// not know yet that we do.
     fn answered(&self, open: &Open, peer_wants: bool) -> (Turn, bool, bool) {

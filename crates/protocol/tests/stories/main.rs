@@ -19,6 +19,7 @@ mod encoding;
 mod enduring;
 mod exchanging;
 mod founding;
+mod goperun;
 mod opening;
 mod paying;
 mod phases;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use perun_channel::codec::{Decode, Encode};
 use perun_channel::{Address, Allocation, Amount, Asset, ChannelId, Participant, Version};
 use perun_protocol::{
-    Body, Command, Config, DeclineReason, Declined, Digest, Draft, Effect, Event, Funding, Index,
-    Input, LedgerBytes, LedgerTerms, LedgerTime, Machine, Memo, Message, OpeningId, Payment,
+    Body, Command, Config, DeclineReason, Declined, Dialect, Digest, Draft, Effect, Event, Funding,
+    Index, Input, LedgerBytes, LedgerTerms, LedgerTime, Machine, Memo, Message, OpeningId, Payment,
     PaymentId, PerLedger, PhaseName, Record, Reply, Sighting, Standing, Step, Terms, Time,
     WaitingFor, Witness,
 };
@@ -74,6 +74,8 @@ pub(crate) struct Pair {
     /// What each side ever wanted to pay.
     pub(crate) wanted: [BTreeMap<PaymentId, u128>; 2],
     signed: BTreeMap<(usize, ChannelId, Version), Digest>,
+    /// What the newest complete states gave, by side and version.
+    complete: BTreeMap<(usize, Version), Allocation>,
     todo: VecDeque<(usize, Input)>,
 }
 
@@ -116,6 +118,7 @@ impl Pair {
             held: Vec::new(),
             wanted: [BTreeMap::new(), BTreeMap::new()],
             signed: BTreeMap::new(),
+            complete: BTreeMap::new(),
             todo: VecDeque::new(),
         }
     }
@@ -204,6 +207,10 @@ impl Pair {
             node.journal.push(record.to_bytes());
             let from = node.machine.phase();
             node.machine.apply(record);
+            if let Some(agreed) = node.machine.agreed() {
+                let (version, outcome) = (agreed.state.version(), agreed.state.outcome());
+                self.complete.insert((place, version), outcome.clone());
+            }
             crate::snapshots::check(&node.machine, node.config);
             self.edges.insert((from, kind(record), node.machine.phase()));
             self.updates += usize::from(matches!(record, Record::UpdateProposed { .. }));
@@ -318,6 +325,9 @@ impl Pair {
             _ => None,
         };
         let id = self.nodes[place].machine.id();
+        if self.may_fill(place, &draft.body) {
+            self.signed.remove(&(place, id.unwrap(), version.unwrap()));
+        }
         let message = draft.sign(|digest| {
             let key = (place, id.unwrap(), version.unwrap());
             let first = *self.signed.entry(key).or_insert(*digest);
@@ -325,6 +335,28 @@ impl Pair {
             self.nodes[place].signer.sign(digest)
         });
         self.transmit(place, &message);
+    }
+
+    /// Whether this is the one update that may be signed beside another one with its version: to a
+    /// go-perun peer, and nothing moves in it.
+    fn may_fill<S>(&self, place: usize, body: &Body<S>) -> bool {
+        let before = |version: Version| {
+            let before = Version::new(version.get().checked_sub(1)?);
+            self.complete.get(&(place, before))
+        };
+        let moves_nothing = match body {
+            Body::Update { state, .. } => {
+                !state.is_final() && before(state.version()) == Some(state.outcome())
+            }
+            Body::Ack { version, .. } => {
+                let agreed = &self.nodes[place].machine.agreed().unwrap().state;
+                agreed.version() == *version
+                    && !agreed.is_final()
+                    && before(*version) == Some(agreed.outcome())
+            }
+            _ => false,
+        };
+        moves_nothing && self.nodes[place].config.dialect == Dialect::GoPerun
     }
 
     pub(crate) fn sign(&self, place: usize, digest: &Digest) -> perun_channel::Signature {

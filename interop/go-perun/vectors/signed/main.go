@@ -27,6 +27,7 @@ import (
 type checker struct {
 	accounts map[string]wallet.Account
 	params   map[string]*channel.Params
+	file     string
 	rows     int
 	wrong    int
 	// Where go-perun differs, and the rows concerned.
@@ -48,10 +49,10 @@ func main() {
 		name  string
 		check func(map[string]json.RawMessage)
 	}{{"ethereum.json", c.ethereum}, {"swap.json", c.swap}} {
-		c.rows, c.differs = 0, map[string][]string{}
+		c.file, c.rows, c.differs = one.name, 0, map[string][]string{}
 		before := c.wrong
 		lists, err := file(*folder, one.name)
-		if c.ok(one.name, err) {
+		if c.ok("the file", err) {
 			one.check(lists)
 		}
 		for _, reason := range []string{chainIsKind, dataWithoutApp} {
@@ -68,7 +69,7 @@ func main() {
 
 func (c *checker) ok(where string, err error) bool {
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", where, err)
+		fmt.Fprintf(os.Stderr, "%s: %s: %v\n", c.file, where, err)
 		c.wrong++
 	}
 	return err == nil

@@ -1,7 +1,7 @@
 # The two commands to know: `make demo` shows the software at work, `make test` checks everything.
 # Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
 
-.PHONY: demo test fmt tidy lint docs unit interop evm-tools evm prove anvil xudt toolchain scripts node lint-onchain \
+.PHONY: demo test fmt tidy lint docs unit interop vectors vectors-spoilt evm-tools evm prove anvil xudt toolchain scripts node lint-onchain \
         costs real-node demo-embedded demo-real models seeds mutants disputes bench again setup
 
 CARGO  := cargo
@@ -61,6 +61,26 @@ interop: evm-tools
 	$(CARGO) test $(LOCKED) --package perun-goperun --features goperun-tests
 	set -e; export PERUN_ANVIL_BIN="$$(onchain/evm/run.sh anvil)"; \
 	    $(CARGO) test $(LOCKED) --package perun-interop --features interop-tests
+
+# What is hashed and signed, by other implementations: viem (Node.js 18, npm) and go-perun with its
+# Ethereum backend (Go 1.26). Each says how many rows of vectors/ it checked.
+vectors:
+	vectors/check/ts/run.sh
+	cd interop/go-perun && test -z "$$(gofmt -l .)" && go vet ./vectors/signed
+	cd interop/go-perun && go run ./vectors/signed
+
+# Whether both notice each value that is spoilt; what is left out are swaps, which go-perun does not
+# have, and what does not change why a swap is refused.
+vectors-spoilt: vectors
+	mkdir -p target && cd interop/go-perun && go build -o ../../target/vectors-signed ./vectors/signed
+	vectors/check/spoil.py --except swap.json:states.swap --except swap.json:states.ledgers \
+	    --except swap.json:states.all_moved --except swap.json:steps.step \
+	    --except swap.json:steps.before --except swap.json:steps.after \
+	    --except swap.json:steps.strange --except swap.json:refusals. \
+	    target/vectors-signed -folder
+	vectors/check/spoil.py --except swap.json:refusals.version \
+	    --except swap.json:refusals.outcome --except swap.json:refusals.data \
+	    --except swap.json:refusals.is_final vectors/check/ts/run.sh
 
 # Forge, the Solidity compiler and Anvil, from npm.
 evm-tools:

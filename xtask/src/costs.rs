@@ -1,7 +1,7 @@
-//! Chores that run the measuring programs of the simulator crate and keep their result.
+//! Chores that run the measuring programs, one for each ledger, and keep their result.
 //!
-//! The numbers are cycles and bytes, which repeat exactly on every machine. So the committed table
-//! is compared for equality: any change of a cost is seen in a review.
+//! The numbers are cycles, bytes and gas, which repeat exactly on every machine. So the committed
+//! table is compared for equality: any change of a cost is seen in a review.
 
 mod aims;
 
@@ -11,6 +11,8 @@ use std::process::Command;
 use crate::shell;
 
 const TABLE: &str = "docs/costs.json";
+/// The measuring programs, examples of these packages. Each prints a table, a row a line.
+const PROGRAMS: [(&str, &str); 2] = [("perun-sim", "costs"), ("perun-backend-evm", "gas")];
 /// Says which aims the table meets, in a part that is written here, between prose that is not.
 const PAGE: &str = "docs/costs.md";
 
@@ -50,19 +52,33 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
 
 /// Runs the model checker.
 pub(crate) fn models(root: &Path, arguments: &[&str]) -> Result<(), String> {
-    shell::run(program(root, "models").args(arguments))
+    shell::run(program(root, "perun-sim", "models").args(arguments))
 }
 
 fn measure(root: &Path) -> Result<String, String> {
-    let rows = shell::output(&mut program(root, "costs"))?;
-    if rows.trim().is_empty() {
-        return Err("the measuring program printed no rows".to_owned());
+    let mut tables = Vec::new();
+    for (package, name) in PROGRAMS {
+        tables.push(shell::output(&mut program(root, package, name))?);
     }
-    Ok(format!("{}\n", rows.trim_end()))
+    joined(&tables)
 }
 
-/// The simulator's programs are examples: `cargo run` at the root must mean the program of users.
-fn program(root: &Path, name: &str) -> Command {
+/// One table with the rows of all.
+fn joined(tables: &[String]) -> Result<String, String> {
+    let mut rows = Vec::new();
+    for table in tables {
+        let before = rows.len();
+        let lines = table.lines().filter(|line| line.starts_with("  {"));
+        rows.extend(lines.map(|line| line.trim_end_matches(',')));
+        if rows.len() == before {
+            return Err("a measuring program printed no rows".to_owned());
+        }
+    }
+    Ok(format!("[\n{}\n]\n", rows.join(",\n")))
+}
+
+/// The programs are examples: `cargo run` at the root must mean the program of users.
+fn program(root: &Path, package: &str, name: &str) -> Command {
     let mut command = shell::command("cargo", root);
     command.args([
         "run",
@@ -70,7 +86,7 @@ fn program(root: &Path, name: &str) -> Command {
         "--quiet",
         "--release",
         "--package",
-        "perun-sim",
+        package,
         "--example",
         name,
     ]);
@@ -93,7 +109,14 @@ fn differences(committed: &str, measured: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::differences;
+    use super::{differences, joined};
+
+    #[test]
+    fn tables_are_joined_row_by_row() {
+        let (one, two) = ("[\n  {1},\n  {2}\n]\n".to_owned(), "[\n  {3}\n]\n".to_owned());
+        assert_eq!(joined(&[one.clone(), two]).unwrap(), "[\n  {1},\n  {2},\n  {3}\n]\n");
+        assert!(joined(&[one, "[\n]\n".to_owned()]).is_err(), "nothing was measured");
+    }
 
     #[test]
     fn equal_tables_have_no_differences() {

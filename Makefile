@@ -59,7 +59,6 @@ evm-tools:
 evm: evm-tools
 	onchain/evm/run.sh fmt --check
 	onchain/evm/run.sh test
-	onchain/evm/run.sh gas
 	onchain/evm/run.sh artifacts --check
 
 # The chain in the process answers as Anvil does, and the backend works on both.

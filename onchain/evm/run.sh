@@ -1,6 +1,6 @@
 #!/bin/sh
-# Everything about the Ethereum contracts: run.sh install | anvil | build | prove | mutants | test | gas | sizes |
-# artifacts [--check] | fmt [--check]
+# Everything about the Ethereum contracts: run.sh install | anvil | build | prove | mutants | test | sizes |
+# artifacts [--check] | fmt [--check]. What they cost: cargo xtask costs.
 set -eu
 cd "$(dirname "$0")"
 
@@ -31,11 +31,6 @@ case "$command" in
         ;;
     build) forge build "$@" ;;
     test) forge test "$@" ;;
-    # Every operation as a transaction of its own, with the code that is deployed.
-    gas)
-        PERUN_GAS_LIMITS=true FOUNDRY_PROFILE=release \
-            forge test --isolate --match-contract GasTest -vv "$@"
-        ;;
     # Properties for all values, and a check that the tests notice what is taken away.
     prove) tools/prove.sh "$@" ;;
     mutants) tools/mutants.sh "$@" ;;

@@ -4,6 +4,7 @@
 //! table is compared for equality: any change of a cost is seen in a review.
 
 mod aims;
+mod breakdown;
 
 use std::path::Path;
 use std::process::Command;
@@ -19,11 +20,34 @@ const PAGE: &str = "docs/costs.md";
 /// Measures, writes the table and the aims on the page.
 pub(crate) fn write(root: &Path) -> Result<(), String> {
     let measured = measure(root)?;
-    let page = aims::page(&shell::read_text(&root.join(PAGE))?, &measured)?;
+    let page = page(&shell::read_text(&root.join(PAGE))?, &measured)?;
     shell::write(&root.join(TABLE), measured)?;
     shell::write(&root.join(PAGE), page)?;
-    println!("written: {TABLE} and the aims in {PAGE}");
+    println!("written: {TABLE} and the tables in {PAGE}");
     Ok(())
+}
+
+/// The page with its tables as this table of costs has them.
+fn page(page: &str, table: &str) -> Result<String, String> {
+    breakdown::page(&aims::page(page, table)?, table)
+}
+
+/// The page with other lines between two that mark where they stand.
+fn between(page: &str, begin: &str, end: &str, lines: &str) -> Result<String, String> {
+    let outside = |part: &str| format!("the page of costs has no line {:?}", part.trim_end());
+    let (before, rest) = page.split_once(begin).ok_or_else(|| outside(begin))?;
+    let (_, after) = rest.split_once(end).ok_or_else(|| outside(end))?;
+    Ok(format!("{before}{begin}{lines}{end}{after}"))
+}
+
+/// A number with a comma between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let grouped = digits.chars().enumerate().flat_map(|(position, digit)| {
+        let comma = position != 0 && (digits.len() - position).is_multiple_of(3);
+        comma.then_some(',').into_iter().chain([digit])
+    });
+    grouped.collect()
 }
 
 /// Measures and compares with the committed table and page.
@@ -40,10 +64,10 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
              If the change is meant, run `cargo xtask costs` and commit the table with its reason."
         ));
     }
-    let page = shell::read_text(&root.join(PAGE))?;
-    if aims::page(&page, &measured)? != page {
+    let committed_page = shell::read_text(&root.join(PAGE))?;
+    if page(&committed_page, &measured)? != committed_page {
         return Err(format!(
-            "the aims in {PAGE} are not those of {TABLE}: run `cargo xtask costs`"
+            "the tables in {PAGE} are not those of {TABLE}: run `cargo xtask costs`"
         ));
     }
     println!("{TABLE} is what was measured now, {} lines", committed.lines().count());
@@ -109,7 +133,15 @@ fn differences(committed: &str, measured: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{differences, joined};
+    use super::{differences, grouped, joined};
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(
+            [1, 999, 1_000, 22_200_000_000].map(grouped),
+            ["1", "999", "1,000", "22,200,000,000"]
+        );
+    }
 
     #[test]
     fn tables_are_joined_row_by_row() {

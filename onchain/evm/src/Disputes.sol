@@ -19,8 +19,6 @@ import {Swap} from "./lib/Swap.sol";
 /// concluded.
 abstract contract Disputes is HubBase {
     using Encoding for ChannelView;
-    using Encoding for Params;
-    using Encoding for State;
     using Encoding for StateView;
     using Records for Record;
     using TransientSlot for *;
@@ -32,7 +30,9 @@ abstract contract Disputes is HubBase {
     function _register(SignedState calldata root, SignedState[] calldata subs, bool isLedger)
         internal
     {
-        (uint256 next, ChannelView memory channel,) = _registerNode(root, subs, 0, 1);
+        ChannelView memory channel;
+        StateView memory state;
+        uint256 next = _registerNode(root, subs, 0, 1, channel, state);
         if (isLedger && !channel.isLedger) revert IHubErrors.NotLedger();
         if (!isLedger && channel.isLedger) revert IHubErrors.ChildIsLedger();
         if (next != subs.length) revert IHubErrors.TooManyChildren();
@@ -42,16 +42,19 @@ abstract contract Disputes is HubBase {
         SignedState calldata node,
         SignedState[] calldata subs,
         uint256 next,
-        uint256 depth
-    ) private returns (uint256, ChannelView memory channel, StateView memory state) {
+        uint256 depth,
+        ChannelView memory channel,
+        StateView memory state
+    ) private returns (uint256) {
         if (depth > MAX_DEPTH) revert IHubErrors.TreeDepth();
-        channel = node.params.read();
-        state = node.state.read();
+        channel.read(node.params);
+        state.read(node.state);
         _checkState(channel, state);
         bytes32 key = channel.isLedger ? state.id : state.childKey();
         Record record = _records[key];
         bool known = record.isOf(state.hash) && record.exists();
-        if (!known) _checkAll(channel, Sig.eip191(state.hash), node.sigs);
+        bytes[] calldata sigs = node.sigs;
+        if (!known) _checkAll(channel, Sig.eip191(state.hash), sigs);
         if (state.lockedCount != 0 && !(known && _skipsChildren(state, subs, next))) {
             next = _registerChildren(channel, state, subs, next, depth);
             // Participants can sign a channel into itself: then the record is another one now.
@@ -59,9 +62,9 @@ abstract contract Disputes is HubBase {
         }
         if (!known) {
             _store(key, record, channel, state);
-            emit IPerunHub.StateRegistered(state.id, state.encoded(), Calldata.joined(node.sigs));
+            _logRegistered(state, sigs);
         }
-        return (next, channel, state);
+        return next;
     }
 
     /// What is below a registered state is registered too, and need not be given again.
@@ -84,7 +87,7 @@ abstract contract Disputes is HubBase {
             if (next == subs.length) revert IHubErrors.WrongChild();
             ChannelView memory child;
             StateView memory sub;
-            (next, child, sub) = _registerNode(subs[next], subs, next + 1, depth + 1);
+            next = _registerNode(subs[next], subs, next + 1, depth + 1, child, sub);
             if (child.isLedger) revert IHubErrors.ChildIsLedger();
             _checkLocked(state, entry, sub);
             _checkParticipants(channel, state, entry, child);
@@ -130,28 +133,41 @@ abstract contract Disputes is HubBase {
         StateView memory state
     ) private {
         uint256 timeout = block.timestamp;
-        if (record.exists()) {
+        bool isFirst = !record.exists();
+        if (!isFirst) {
             if (record.phase() != Records.DISPUTE) revert IHubErrors.WrongPhase();
             if (state.version <= record.version()) revert IHubErrors.Version();
             if (block.timestamp >= record.timeout()) revert IHubErrors.RefutationOver();
             if (!state.isFinal) timeout = record.timeout();
-        } else {
-            if (!state.isFinal) timeout += channel.duration;
-            if (!channel.isLedger && channel.app != address(0)) _forced[key] = channel.duration;
+        } else if (!state.isFinal) {
+            timeout += channel.duration;
         }
-        if (!channel.isLedger && _childKeys[state.id] != key) _childKeys[state.id] = key;
+        if (!channel.isLedger) {
+            if (isFirst && channel.app != address(0)) _forced[key] = channel.duration;
+            if (_childKeys[state.id] != key) _childKeys[state.id] = key;
+        }
         _write(key, state.id, record.next(state.hash, state.version, timeout, Records.DISPUTE));
+    }
+
+    function _logRegistered(StateView memory state, bytes[] calldata sigs) private {
+        (bytes memory signed, uint256 next) = Calldata.begin();
+        next = Calldata.appendSignatures(state.append(next), sigs);
+        Calldata.finish(signed, next);
+        Calldata.log(IPerunHub.StateRegistered.selector, state.id, signed);
     }
 
     // Concluding.
 
     /// Concludes a registered root and everything below. Returns what comes out, without a swap.
-    function _concludeRoot(Params calldata params, State calldata state, State[] calldata subs)
-        internal
-        returns (ChannelView memory channel, StateView memory root, uint256[] memory rows)
-    {
-        channel = params.read();
-        root = state.read();
+    function _concludeRoot(
+        Params calldata params,
+        State calldata state,
+        State[] calldata subs,
+        ChannelView memory channel,
+        StateView memory root
+    ) internal returns (uint256[] memory rows) {
+        channel.read(params);
+        root.read(state);
         if (!channel.isLedger) revert IHubErrors.NotLedger();
         if (root.id != channel.id) revert IHubErrors.ChannelId();
         Record record = _registered(root.id, root);
@@ -185,7 +201,8 @@ abstract contract Disputes is HubBase {
 
     /// Concludes a sub-channel and everything below, and keeps what comes out.
     function _concludeSub(State calldata state, State[] calldata subs) internal {
-        StateView memory sub = state.read();
+        StateView memory sub;
+        sub.read(state);
         bytes32 key = sub.childKey();
         _concludeChild(key, sub);
         if (_outcomes[key].length != 0) return;
@@ -212,7 +229,8 @@ abstract contract Disputes is HubBase {
         rows = state.balances();
         for (uint256 entry = 0; entry < state.lockedCount; ++entry) {
             if (next == subs.length) revert IHubErrors.WrongChild();
-            StateView memory sub = subs[next].read();
+            StateView memory sub;
+            sub.read(subs[next]);
             ++next;
             _checkLocked(state, entry, sub);
             bytes32 key = sub.childKey();
@@ -277,16 +295,18 @@ abstract contract Disputes is HubBase {
         Params calldata params,
         State calldata state,
         bytes[] calldata sigs,
-        bool skip
-    ) internal returns (bool, ChannelView memory channel, StateView memory last) {
-        channel = params.read();
+        bool skip,
+        ChannelView memory channel,
+        StateView memory last
+    ) internal returns (bool) {
+        channel.read(params);
         Record record = _records[channel.id];
         channel.hasPayees = record.hasPayees();
         if (record.phase() == Records.CONCLUDED) {
-            if (skip) return (false, channel, last);
+            if (skip) return false;
             revert IHubErrors.AlreadyConcluded();
         }
-        last = state.read();
+        last.read(state);
         if (!channel.isLedger) revert IHubErrors.NotLedger();
         if (!last.isFinal) revert IHubErrors.NotFinal();
         _checkState(channel, last);
@@ -294,9 +314,9 @@ abstract contract Disputes is HubBase {
         record = record.next(last.hash, last.version, block.timestamp, Records.CONCLUDED);
         _write(last.id, last.id, record);
         if (_isForeign(last)) {
-            emit IPerunHub.StateRegistered(last.id, last.encoded(), Calldata.joined(sigs));
+            _logRegistered(last, sigs);
         }
-        return (true, channel, last);
+        return true;
     }
 
     function _isForeign(StateView memory state) private view returns (bool) {

@@ -26,8 +26,6 @@ import {Typed} from "./lib/Typed.sol";
 /// and no records.
 contract HubDesk is Deposits {
     using Encoding for ChannelView;
-    using Encoding for Params;
-    using Encoding for State;
     using Encoding for StateView;
     using Records for Record;
 
@@ -64,9 +62,12 @@ contract HubDesk is Deposits {
         uint256 actorIdx,
         bytes calldata sig
     ) external nonReentrant {
-        ChannelView memory channel = params.read();
-        StateView memory from = stateOld.read();
-        StateView memory to = state.read();
+        ChannelView memory channel;
+        channel.read(params);
+        StateView memory from;
+        from.read(stateOld);
+        StateView memory to;
+        to.read(state);
         if (channel.app == address(0)) revert IHubErrors.NoApp();
         if (actorIdx >= channel.count) revert IHubErrors.Index();
         if (from.id != channel.id) revert IHubErrors.ChannelId();
@@ -80,7 +81,7 @@ contract HubDesk is Deposits {
         uint256 timeout = block.timestamp + (to.isFinal ? 0 : channel.duration);
         _write(key, to.id, record.next(to.hash, to.version, timeout, Records.FORCED));
         if (!channel.isLedger && _childKeys[to.id] != key) _childKeys[to.id] = key;
-        emit IPerunHub.StateProgressed(to.id, actorIdx, to.encoded(), sig);
+        emit IPerunHub.StateProgressed(to.id, actorIdx, to.packed(), sig);
     }
 
     // The end by consent.
@@ -167,6 +168,33 @@ contract HubDesk is Deposits {
 
     // Reading.
 
+    function disputes(bytes32 id)
+        external
+        view
+        returns (uint64, uint64, uint64, uint8, bytes32, bool)
+    {
+        Record record = _records[id];
+        if (!record.exists()) record = _records[_childKeys[id]];
+        return
+            (record.timeout(), 0, record.version(), record.phase(), record.fingerprint(), false);
+    }
+
+    function holdings(bytes32 fundingID) external view returns (uint256) {
+        return _held[address(this)][fundingID];
+    }
+
+    function settled(bytes32 id) external view returns (bool) {
+        return _concluded(id);
+    }
+
+    function adjudicator() external view returns (address) {
+        return address(this);
+    }
+
+    function held(address holder, bytes32 fundingID) external view returns (uint256) {
+        return _held[holder][fundingID];
+    }
+
     function channelID(Params calldata params) external pure returns (bytes32) {
         return keccak256(abi.encode(params));
     }
@@ -235,7 +263,8 @@ contract HubDesk is Deposits {
         bytes[] calldata sigs
     ) private {
         _inTime(deadline);
-        ChannelView memory channel = params.read();
+        ChannelView memory channel;
+        channel.read(params);
         if (!channel.isLedger) revert IHubErrors.NotLedger();
         Record record = _records[channel.id];
         if (record.phase() == Records.CONCLUDED) revert IHubErrors.AlreadyConcluded();

@@ -11,6 +11,7 @@ import {ChannelView, Encoding, StateView} from "./lib/Encoding.sol";
 import {Record, Records} from "./lib/Records.sol";
 import {Settlement} from "./lib/Settlement.sol";
 import {Sig} from "./lib/Sig.sol";
+import {Words} from "./lib/Words.sol";
 
 /// @title The hub: adjudicator and vault. `IPerunHub` is its whole interface.
 /// @notice Nobody owns it and nothing of it can change. Its code is larger than one contract may
@@ -20,6 +21,7 @@ contract PerunHub is Disputes {
     using Encoding for ChannelView;
     using Encoding for StateView;
     using Records for Record;
+    using Words for uint256[];
 
     address private immutable DESK;
 
@@ -105,17 +107,6 @@ contract PerunHub is Disputes {
         }
     }
 
-    function disputes(bytes32 id)
-        external
-        view
-        returns (uint64, uint64, uint64, uint8, bytes32, bool)
-    {
-        Record record = _records[id];
-        if (!record.exists()) record = _records[_childKeys[id]];
-        return
-            (record.timeout(), 0, record.version(), record.phase(), record.fingerprint(), false);
-    }
-
     // The coin's asset holder.
 
     function deposit(bytes32 fundingID, uint256 amount) external payable nonReentrantView {
@@ -137,22 +128,6 @@ contract PerunHub is Disputes {
     {
         if (_tokens[msg.sender] == address(0)) revert IHubErrors.UnknownHolder();
         _withdraw(msg.sender, authorization, sig);
-    }
-
-    function holdings(bytes32 fundingID) external view returns (uint256) {
-        return _held[address(this)][fundingID];
-    }
-
-    function settled(bytes32 id) external view returns (bool) {
-        return _concluded(id);
-    }
-
-    function adjudicator() external view returns (address) {
-        return address(this);
-    }
-
-    function held(address holder, bytes32 fundingID) external view returns (uint256) {
-        return _held[holder][fundingID];
     }
 
     /// Coins that nobody could claim.
@@ -179,8 +154,9 @@ contract PerunHub is Disputes {
         State[] calldata subs,
         bool pays
     ) private {
-        (ChannelView memory channel, StateView memory root, uint256[] memory rows) =
-            _concludeRoot(params, state, subs);
+        ChannelView memory channel;
+        StateView memory root;
+        uint256[] memory rows = _concludeRoot(params, state, subs, channel, root);
         _refund(root, channel);
         _settle(channel, root, rows, pays);
     }
@@ -192,8 +168,9 @@ contract PerunHub is Disputes {
         bytes32 preimage,
         bool pays
     ) private {
-        (ChannelView memory channel, StateView memory root, uint256[] memory rows) =
-            _concludeRoot(params, state, subs);
+        ChannelView memory channel;
+        StateView memory root;
+        uint256[] memory rows = _concludeRoot(params, state, subs, channel, root);
         _claim(root, channel, rows, preimage);
         _settle(channel, root, rows, pays);
     }
@@ -205,9 +182,11 @@ contract PerunHub is Disputes {
         bool skip,
         bool pays
     ) private {
-        (bool closes, ChannelView memory channel, StateView memory last) =
-            _concludeFinal(params, state, sigs, skip);
-        if (closes) _settle(channel, last, last.balances(), pays);
+        ChannelView memory channel;
+        StateView memory last;
+        if (_concludeFinal(params, state, sigs, skip, channel, last)) {
+            _settle(channel, last, last.balances(), pays);
+        }
     }
 
     /// Gives every asset of this chain to whom it belongs: `rows` become what is paid. All of it is
@@ -219,36 +198,43 @@ contract PerunHub is Disputes {
         bool pays
     ) private {
         uint256 count = channel.count;
-        bytes32[] memory ids = new bytes32[](count);
-        address[] memory holders = new address[](state.assetCount);
+        uint256[] memory ids = Words.make(count);
         unchecked {
             for (uint256 i = 0; i < count; ++i) {
-                ids[i] = _fundingID(channel.id, channel.party(i));
+                ids.set(i, uint256(_fundingID(channel.id, channel.party(i))));
             }
-            for (uint256 row = 0; row < holders.length; ++row) {
+            uint256 assets = state.assetCount;
+            for (uint256 row = 0; row < assets; ++row) {
                 address holder = state.native(row);
                 if (holder == address(0)) continue;
-                holders[row] = holder;
                 _settleAsset(_held[holder], ids, rows, row * count, pays);
             }
         }
-        if (pays) _payAll(channel, ids, holders, rows);
+        if (pays) _payAll(channel, state, ids, rows);
     }
 
     function _payAll(
         ChannelView memory channel,
-        bytes32[] memory ids,
-        address[] memory holders,
+        StateView memory state,
+        uint256[] memory ids,
         uint256[] memory rows
     ) private {
-        for (uint256 i = 0; i < ids.length; ++i) {
-            address payee = channel.hasPayees ? _payees[ids[i]] : address(0);
+        uint256 count = ids.length;
+        for (uint256 i = 0; i < count; ++i) {
+            bytes32 fundingID = bytes32(ids.get(i));
+            address payee = channel.hasPayees ? _payees[fundingID] : address(0);
             if (payee == address(0)) payee = channel.party(i);
-            for (uint256 row = 0; row < holders.length; ++row) {
-                uint256 amount = rows[row * ids.length + i];
-                if (amount == 0 || holders[row] == address(0)) continue;
-                _withdrawn(holders[row], ids[i], amount, payee);
-                _push(holders[row], payee, amount);
+            uint256 next = i;
+            for (uint256 row = 0; next < rows.length; ++row) {
+                uint256 amount = rows.get(next);
+                unchecked {
+                    next += count;
+                }
+                if (amount == 0) continue;
+                address holder = state.native(row);
+                if (holder == address(0)) continue;
+                _withdrawn(holder, fundingID, amount, payee);
+                _push(holder, payee, amount);
             }
         }
     }
@@ -256,23 +242,24 @@ contract PerunHub is Disputes {
     /// Sums cannot overflow: every amount is below 2^128, and there are at most 16.
     function _settleAsset(
         mapping(bytes32 => uint256) storage book,
-        bytes32[] memory ids,
+        uint256[] memory ids,
         uint256[] memory rows,
         uint256 first,
         bool pays
     ) private {
-        uint256[] memory deposits = new uint256[](ids.length);
+        uint256 count = ids.length;
+        uint256[] memory deposits = Words.make(count);
         unchecked {
             uint256 difference;
-            for (uint256 i = 0; i < ids.length; ++i) {
-                uint256 deposited = book[ids[i]];
-                deposits[i] = deposited;
-                difference += deposited - rows[first + i];
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 deposited = book[bytes32(ids.get(i))];
+                deposits.set(i, deposited);
+                difference += deposited - rows.get(first + i);
             }
             if (difference != 0) Settlement.pay(deposits, rows, first);
-            for (uint256 i = 0; i < ids.length; ++i) {
-                uint256 rest = pays ? 0 : rows[first + i];
-                if (rest != deposits[i]) book[ids[i]] = rest;
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 rest = pays ? 0 : rows.get(first + i);
+                if (rest != deposits.get(i)) book[bytes32(ids.get(i))] = rest;
             }
         }
     }

@@ -6,6 +6,7 @@ import {IHubErrors} from "../src/interfaces/IHubErrors.sol";
 import {IPerunHub} from "../src/interfaces/IPerunHub.sol";
 import {Params, SignedState, State} from "../src/interfaces/Types.sol";
 import {PerunTest} from "./base/PerunTest.sol";
+import {Unpack} from "./base/Unpack.sol";
 import {TestApp} from "./base/TestApp.sol";
 import {Vm} from "./base/Vm.sol";
 
@@ -39,8 +40,10 @@ contract DisputesTest is PerunTest {
         vm.assertEq(logs[0].topics[0], IAdjudicator.ChannelUpdate.selector);
         vm.assertEq(logs[1].topics[0], IPerunHub.StateRegistered.selector);
         vm.assertEq(logs[1].topics[1], idOf(p));
-        (bytes memory encoded, bytes memory sigs) = abi.decode(logs[1].data, (bytes, bytes));
-        vm.assertEq(encoded, abi.encode(s));
+        bytes memory signed_ = abi.decode(logs[1].data, (bytes));
+        vm.assertEq(logs[1].data, abi.encode(signed_));
+        (bytes memory packed, bytes memory sigs) = Unpack.split(signed_);
+        vm.assertEq(Unpack.state(idOf(p), packed), abi.encode(s));
         bytes[] memory all = signAll(p, s);
         vm.assertEq(sigs, bytes.concat(all[0], all[1]));
     }
@@ -218,7 +221,7 @@ contract DisputesTest is PerunTest {
         Vm.Log[] memory logs = vm.getRecordedLogs();
         (uint256 actor, bytes memory encoded,) = abi.decode(logs[1].data, (uint256, bytes, bytes));
         vm.assertEq(actor, 0);
-        vm.assertEq(encoded, abi.encode(one));
+        vm.assertEq(Unpack.state(one.channelID, encoded), abi.encode(one));
         (uint64 timeout,, uint8 phase,) = phaseOf(p);
         vm.assertEq(timeout, block.timestamp + DURATION);
         vm.assertEq(phase, 1);

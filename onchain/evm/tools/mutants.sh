@@ -33,14 +33,14 @@ I4 a root within its window@Disputes.sol@invariant_I4_@if (!record.isOver(forced
 I4 a child within its window@Disputes.sol@invariant_I4_@if (!record.isOver(sub.isFinal ? 0 : _forced[key])) revert IHubErrors.WindowOpen();@
 I4 closed by what is not final@Disputes.sol@invariant_I4_@if (!last.isFinal) revert IHubErrors.NotFinal();@
 I4 a stranger's child@Disputes.sol@invariant_I4_@if (child.isVirtual) return;@return;
-I4 a child's app has no time@Disputes.sol@invariant_I4_@if (!channel.isLedger && channel.app != address(0)) _forced[key] = channel.duration;@
+I4 a child's app has no time@Disputes.sol@invariant_I4_@if (isFirst && channel.app != address(0)) _forced[key] = channel.duration;@
 I4 a swap refunded early@Disputes.sol@invariant_I4_@if (block.timestamp < Swap.expiry(root)) revert IHubErrors.SwapPending();@
 I5 no refutation@Disputes.sol@invariant_I5_@if (block.timestamp >= record.timeout()) revert IHubErrors.RefutationOver();@revert IHubErrors.RefutationOver();
 I5 a child's outcome for another@Disputes.sol@invariant_I5_@uint256 to = state.mapped(entry, i);@uint256 to = i;
 I6 an authorisation again@HubBase.sol@invariant_I6_@_used[digest] = true;@
 I6 a part by Perun's authorisation@PerunHub.sol@invariant_I6_@if (amount != auth.amount) revert IHubErrors.NotFullHolding();@amount = auth.amount < amount ? auth.amount : amount;
 I6 a payee again@Deposits.sol@invariant_I6_@revert IHubErrors.PayeeBound();@{}
-I7 a kept outcome is forgotten@Disputes.sol@invariant_I7_@if (_outcomes[key].length == 0) _outcomes[key] = _collectAll(sub, subs);@_collectAll(sub, subs);
+I7 a kept outcome is forgotten@Disputes.sol@invariant_I7_@_outcomes[key] = _collectAll(sub, subs);@_collectAll(sub, subs);
 I8 columns@HubBase.sol@invariant_I8_@if (state.columns != channel.count) revert IHubErrors.BalanceShape();@
 I8 a participant without a key@lib/Encoding.sol@invariant_I8_@if (signer == 0) revert IHubErrors.ZeroParticipant();@
 I8 any duration@lib/Encoding.sol@invariant_I8_@if (duration < MIN_CHALLENGE || duration > MAX_CHALLENGE) {@if (duration > MAX_CHALLENGE) {
@@ -52,7 +52,7 @@ I11 too little is distributed@lib/Settlement.sol@invariant_I11_@outcome[first + 
 W1 twice the same@lib/Encoding.sol@testW1OneAddressIsOneParticipant@revert IHubErrors.DuplicateParticipant();@
 W2 its own clock@Disputes.sol@testW2AChildEndsByItsOwnClock@if (!record.isOver(sub.isFinal ? 0 : _forced[key])) revert IHubErrors.WindowOpen();@
 W2 its participants@Disputes.sol@testW2AParentHasItsChildsParticipants@if (child.isVirtual) return;@return;
-W3 time for a child's app@Disputes.sol@testW3AChildsAppIsGivenTimeToForceAStep@if (!channel.isLedger && channel.app != address(0)) _forced[key] = channel.duration;@
+W3 time for a child's app@Disputes.sol@testW3AChildsAppIsGivenTimeToForceAStep@if (isFirst && channel.app != address(0)) _forced[key] = channel.duration;@
 W4 once and for all@PerunHub.sol@testW4APerunAuthorisationIsGoodOnceAndForAll@if (amount != auth.amount) revert IHubErrors.NotFullHolding();@
 W4 bound to the chain@lib/Typed.sol@testW4ATypedAuthorisationNamesAssetHubAndChain@block.chainid, address(this)@uint256(1), address(this)
 W5 one holder twice@lib/Encoding.sol@testW5OneHolderStandsOnce@if (_same(v, i, j)) revert IHubErrors.DuplicateAsset();@
@@ -69,6 +69,8 @@ Swap preimage@lib/Swap.sol@testAClaimMovesTheLegsOfThisChain@if (sha256(abi.enco
 Swap legs elsewhere@lib/Swap.sol@testAClaimMovesTheLegsOfThisChain@if (state.native(l.asset) == address(0)) continue;@
 Step version@HubDesk.sol@testIllegalSteps@if (to.version != from.version + 1) revert IHubErrors.Version();@
 Step sums@HubDesk.sol@testIllegalSteps@if (from.totals[row] != to.totals[row]) revert IHubErrors.Sum();@
+Log of a state@lib/Encoding.sol@testStatesAreLoggedInFewBytes@next = next.appendCall(v.backends, 32 * count);@
+Log of signatures@Disputes.sol@testWhatIsRecordedAndLogged@next = Calldata.appendSignatures(state.append(next), sigs);@next = state.append(next);
 Consent signatures@HubDesk.sol@testEverybodyMustConsentInTime@_checkAll(channel, digest, sigs);@
 LIST
 }

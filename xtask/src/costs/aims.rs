@@ -3,6 +3,8 @@
 //! It reads the table as text: a row is a line. The invariant: an aim whose row is not in the table
 //! is an error, so no aim is lost when a row is renamed.
 
+use super::{between, grouped};
+
 const BEGIN: &str = "<!-- aims: written by `cargo xtask costs` -->\n";
 const END: &str = "<!-- end of the aims -->";
 
@@ -52,12 +54,9 @@ const AIMS: &[Aim] = &[
 
 /// The page with the aims as this table meets them.
 pub(super) fn page(page: &str, table: &str) -> Result<String, String> {
-    let outside = |part: &str| format!("the page of costs has no line {:?}", part.trim_end());
-    let (before, rest) = page.split_once(BEGIN).ok_or_else(|| outside(BEGIN))?;
-    let (_, after) = rest.split_once(END).ok_or_else(|| outside(END))?;
     let rows = AIMS.iter().map(|aim| row(aim, table)).collect::<Result<String, String>>()?;
     let head = "| operation | unit | aim | measured | met |\n|---|---|---:|---:|---|\n";
-    Ok(format!("{before}{BEGIN}{head}{rows}{END}{after}"))
+    between(page, BEGIN, END, &format!("{head}{rows}"))
 }
 
 fn row(aim: &Aim, table: &str) -> Result<String, String> {
@@ -75,16 +74,6 @@ fn row(aim: &Aim, table: &str) -> Result<String, String> {
     let (aimed, measured, met) =
         (grouped(*value), grouped(measured), if met { "yes" } else { "no" });
     Ok(format!("| {operation} | {unit} | {sign} {aimed} | {measured} | {met} |\n"))
-}
-
-/// A number with a comma between thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let grouped = digits.chars().enumerate().flat_map(|(position, digit)| {
-        let comma = position != 0 && (digits.len() - position).is_multiple_of(3);
-        comma.then_some(',').into_iter().chain([digit])
-    });
-    grouped.collect()
 }
 
 #[cfg(test)]
@@ -132,13 +121,5 @@ mod tests {
     #[test]
     fn a_page_without_the_marks_is_an_error() {
         assert!(page("prose alone", &table(|aim| aim.value)).is_err());
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(
-            [1, 999, 1_000, 22_200_000_000].map(grouped),
-            ["1", "999", "1,000", "22,200,000,000"]
-        );
     }
 }

@@ -180,7 +180,7 @@ sol! {
         event ChannelUpdate(
             bytes32 indexed channelID, uint64 version, uint8 phase, uint64 timeout
         );
-        event StateRegistered(bytes32 indexed channelID, bytes state, bytes sigs);
+        event StateRegistered(bytes32 indexed channelID, bytes signed);
         event StateProgressed(
             bytes32 indexed channelID, uint256 actorIdx, bytes state, bytes sig
         );

@@ -38,14 +38,53 @@ library Calldata {
         }
     }
 
-    /// @notice The bytes that `tupleHash` hashes; `size` is a multiple of 32.
-    function tuple(uint256 start, uint256 size) internal pure returns (bytes memory out) {
+    /// @notice Starts byte strings at the end of memory; `next` is where more comes. Nothing else
+    /// may take memory until `finish`.
+    function begin() internal pure returns (bytes memory out, uint256 next) {
         assembly ("memory-safe") {
             out := mload(0x40)
-            mstore(out, add(size, 0x20))
-            mstore(add(out, 0x20), 0x20)
-            calldatacopy(add(out, 0x40), start, size)
-            mstore(0x40, add(out, add(size, 0x40)))
+            next := add(out, 0x20)
+        }
+    }
+
+    /// @notice Appends the last `size` bytes of a word.
+    function append(uint256 next, uint256 word, uint256 size) internal pure returns (uint256) {
+        assembly ("memory-safe") {
+            mstore(next, shl(sub(256, shl(3, size)), word))
+            next := add(next, size)
+        }
+        return next;
+    }
+
+    /// @notice Appends a stretch of the call.
+    function appendCall(uint256 next, uint256 start, uint256 size)
+        internal
+        pure
+        returns (uint256)
+    {
+        assembly ("memory-safe") {
+            calldatacopy(next, start, size)
+            next := add(next, size)
+        }
+        return next;
+    }
+
+    /// @notice Ends what `begin` started, with clean padding.
+    function finish(bytes memory out, uint256 next) internal pure {
+        assembly ("memory-safe") {
+            mstore(next, 0)
+            mstore(out, sub(next, add(out, 0x20)))
+            mstore(0x40, and(add(next, 0x1f), not(0x1f)))
+        }
+    }
+
+    /// @notice Copies words of the call into a list, from `first` on; the list has room for them.
+    function copy(uint256 start, uint256 count, uint256[] memory list, uint256 first)
+        internal
+        pure
+    {
+        assembly ("memory-safe") {
+            calldatacopy(add(add(list, 0x20), shl(5, first)), start, shl(5, count))
         }
     }
 
@@ -63,25 +102,32 @@ library Calldata {
         }
     }
 
-    /// @notice Signatures, each of 65 bytes, one after the other.
-    function joined(bytes[] calldata parts) internal pure returns (bytes memory out) {
+    /// @notice Appends signatures, each of 65 bytes.
+    function appendSignatures(uint256 next, bytes[] calldata parts)
+        internal
+        pure
+        returns (uint256)
+    {
         uint256 count = parts.length;
-        uint256 next;
-        assembly ("memory-safe") {
-            out := mload(0x40)
-            let size := mul(count, 65)
-            mstore(out, size)
-            next := add(out, 0x20)
-            // 31 zero bytes after the last one, so that padding is clean
-            mstore(add(next, size), 0)
-            mstore(0x40, and(add(add(next, size), 0x1f), not(0x1f)))
-        }
         for (uint256 i = 0; i < count; ++i) {
             bytes calldata part = item(parts, i);
             assembly ("memory-safe") {
                 calldatacopy(next, part.offset, 65)
                 next := add(next, 65)
             }
+        }
+        return next;
+    }
+
+    /// @notice Emits an event of one indexed word and one byte string, which `finish` ended, where
+    /// it stands. The word before it is lent for that.
+    function log(bytes32 selector, bytes32 word, bytes memory data) internal {
+        assembly ("memory-safe") {
+            let start := sub(data, 0x20)
+            let kept := mload(start)
+            mstore(start, 0x20)
+            log2(start, add(0x40, and(add(mload(data), 0x1f), not(0x1f))), selector, word)
+            mstore(start, kept)
         }
     }
 }

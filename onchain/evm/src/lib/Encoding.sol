@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {IHubErrors} from "../interfaces/IHubErrors.sol";
 import {Params, State} from "../interfaces/Types.sol";
 import {Calldata} from "./Calldata.sol";
+import {Words} from "./Words.sol";
 
 /// @notice Checked parameters, and where they stand in the call.
 struct ChannelView {
@@ -24,8 +25,6 @@ struct StateView {
     bytes32 id;
     uint256 version;
     bytes32 hash;
-    uint256 start;
-    uint256 size;
     /// the first offset word of the assets
     uint256 assets;
     uint256 assetCount;
@@ -52,17 +51,22 @@ struct StateView {
 /// crate are checked on the way.
 library Encoding {
     using Calldata for uint256;
+    using Words for uint256[];
 
     uint256 internal constant MAX_PARTICIPANTS = 16;
     uint256 internal constant MAX_ASSETS = 16;
     uint256 internal constant MAX_LOCKED = 32;
     uint256 internal constant MAX_DATA = 1024;
     uint256 internal constant MAX_FOREIGN_BYTES = 128;
+    /// In logs, for the 32 zero bytes of an asset that is of no other ledger.
+    uint256 private constant NO_FOREIGN = 255;
     uint256 internal constant MIN_CHALLENGE = 1_800;
     uint256 internal constant MAX_CHALLENGE = 31_536_000;
 
+    // The views are filled, not returned: a returned one would be made twice.
+
     /// @notice Checks and hashes parameters.
-    function read(Params calldata params) internal pure returns (ChannelView memory v) {
+    function read(ChannelView memory v, Params calldata params) internal pure {
         unchecked {
             uint256 start;
             assembly ("memory-safe") {
@@ -100,13 +104,12 @@ library Encoding {
     }
 
     /// @notice Checks and hashes a state.
-    function read(State calldata state) internal view returns (StateView memory v) {
+    function read(StateView memory v, State calldata state) internal view {
         unchecked {
             uint256 start;
             assembly ("memory-safe") {
                 start := state
             }
-            v.start = start;
             v.id = bytes32(start.at());
             v.version = (start + 0x20).at();
             if (v.version >> 48 != 0) revert IHubErrors.Version();
@@ -128,8 +131,7 @@ library Encoding {
             if (v.dataLength > MAX_DATA) revert IHubErrors.DataLength();
             end += _blob(end, v.dataLength);
             _mustEnd(end);
-            v.size = end - start;
-            v.hash = Calldata.tupleHash(start, v.size);
+            v.hash = Calldata.tupleHash(start, end - start);
         }
     }
 
@@ -167,12 +169,13 @@ library Encoding {
     /// @notice All balances, row by row.
     function balances(StateView memory v) internal pure returns (uint256[] memory out) {
         unchecked {
-            out = new uint256[](v.assetCount * v.columns);
-            uint256 next;
-            for (uint256 row = 0; row < v.assetCount; ++row) {
-                for (uint256 column = 0; column < v.columns; ++column) {
-                    out[next++] = balance(v, row, column);
-                }
+            uint256 columns = v.columns;
+            uint256 count = v.assetCount * columns;
+            out = Words.make(count);
+            uint256 position = v.rows + 32;
+            for (uint256 next = 0; next < count; next += columns) {
+                Calldata.copy(position, columns, out, next);
+                position += 32 + 32 * columns;
             }
         }
     }
@@ -234,9 +237,46 @@ library Encoding {
         return keccak256(abi.encodePacked(v.id, assetsHash(v), v.totals));
     }
 
-    /// @notice The state's bytes as they are signed.
-    function encoded(StateView memory v) internal pure returns (bytes memory) {
-        return Calldata.tuple(v.start, v.size);
+    /// @notice What of a state does not follow from the rest of it, for logs, where every byte
+    /// counts: `IPerunHub.StateRegistered` says how it is written.
+    function packed(StateView memory v) internal pure returns (bytes memory out) {
+        uint256 next;
+        (out, next) = Calldata.begin();
+        Calldata.finish(out, append(v, next));
+    }
+
+    /// @notice `packed`, behind what was begun.
+    function append(StateView memory v, uint256 next) internal pure returns (uint256) {
+        unchecked {
+            (uint256 count, uint256 columns) = (v.assetCount, v.columns);
+            uint256 head = v.version << 48 | count << 32 | columns << 24;
+            head |= v.lockedCount << 16 | v.dataLength;
+            if (v.isFinal) head |= 1 << 40;
+            next = next.append(head, 12);
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 position = v.assets + (v.assets + 32 * i).at();
+                next = next.appendCall(position, 0x20).appendCall(position + 0x2c, 20);
+                uint256 size = (position + 0x60).at();
+                if (size == 32 && (position + 0x80).at() == 0) {
+                    next = next.append(NO_FOREIGN, 1);
+                } else {
+                    // The last byte of the length, and the bytes.
+                    next = next.appendCall(position + 0x7f, 1 + size);
+                }
+            }
+            next = next.appendCall(v.backends, 32 * count);
+            // The lower halves of the balances.
+            uint256 amount = v.rows + 48;
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 end = amount + 32 * columns;
+                for (; amount < end; amount += 32) {
+                    next = next.appendCall(amount, 16);
+                }
+                amount += 32;
+            }
+            next = next.appendCall(v.locked, v.data - 32 - v.locked);
+            return next.appendCall(v.data, v.dataLength);
+        }
     }
 
     // Differences between what stands and what should stand are gathered in `odd`; positions never
@@ -328,7 +368,7 @@ library Encoding {
             uint256 columns = position.at();
             if (columns == 0 || columns > MAX_PARTICIPANTS) revert IHubErrors.BalanceShape();
             (v.rows, v.columns) = (position, columns);
-            uint256[] memory sums = new uint256[](count);
+            uint256[] memory sums = Words.make(count);
             uint256 odd;
             uint256 large;
             for (uint256 row = 0; row < count; ++row) {
@@ -344,7 +384,7 @@ library Encoding {
                 }
                 position += 32;
                 large |= total;
-                sums[row] = total;
+                sums.set(row, total);
             }
             _must(odd);
             if (large >> 128 != 0) revert IHubErrors.Amount();

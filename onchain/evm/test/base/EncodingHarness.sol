@@ -7,8 +7,6 @@ import {ChannelView, Encoding, StateView} from "../../src/lib/Encoding.sol";
 /// @title The reading of call data, on its own.
 contract EncodingHarness {
     using Encoding for ChannelView;
-    using Encoding for Params;
-    using Encoding for State;
     using Encoding for StateView;
 
     function readParams(Params calldata params)
@@ -16,7 +14,7 @@ contract EncodingHarness {
         pure
         returns (ChannelView memory v, address[] memory parties)
     {
-        v = params.read();
+        v.read(params);
         parties = new address[](v.count);
         for (uint256 i = 0; i < v.count; ++i) {
             parties[i] = v.party(i);
@@ -26,18 +24,22 @@ contract EncodingHarness {
     function readState(State calldata state)
         external
         view
-        returns (StateView memory v, uint256[] memory balances, bytes memory encoded)
+        returns (StateView memory v, uint256[] memory balances, bytes memory packed)
     {
-        v = state.read();
-        return (v, v.balances(), v.encoded());
+        v.read(state);
+        return (v, v.balances(), v.packed());
     }
 
     function idOf(Params calldata params) external pure returns (bytes32) {
-        return params.read().id;
+        ChannelView memory v;
+        v.read(params);
+        return v.id;
     }
 
     function hashOf(State calldata state) external view returns (bytes32) {
-        return state.read().hash;
+        StateView memory v;
+        v.read(state);
+        return v.hash;
     }
 
     function lockedOf(State calldata state, uint256 entry)
@@ -45,7 +47,8 @@ contract EncodingHarness {
         view
         returns (bytes32 id, uint256[] memory amounts, uint256[] memory map)
     {
-        StateView memory v = state.read();
+        StateView memory v;
+        v.read(state);
         id = v.lockedId(entry);
         amounts = new uint256[](v.assetCount);
         for (uint256 row = 0; row < amounts.length; ++row) {

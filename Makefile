@@ -1,7 +1,7 @@
 # The two commands to know: `make demo` shows the software at work, `make test` checks everything.
 # Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
 
-.PHONY: demo test fmt tidy lint docs unit evm-tools evm anvil xudt toolchain scripts node lint-onchain \
+.PHONY: demo test fmt tidy lint docs unit evm-tools evm prove anvil xudt toolchain scripts node lint-onchain \
         costs real-node demo-embedded demo-real models seeds mutants bench again setup
 
 CARGO  := cargo
@@ -19,8 +19,8 @@ DEMO_REAL_ARGS   ?= demo --real-node
 FRESH := target/onchain-fresh
 
 # The order is by price: what fails fast comes first, what needs the CKB node comes last.
-STEPS := fmt tidy lint docs unit evm-tools evm anvil xudt toolchain scripts lint-onchain demo-embedded models \
-         seeds mutants bench costs node real-node demo-real again
+STEPS := fmt tidy lint docs unit evm-tools evm prove anvil xudt toolchain scripts lint-onchain demo-embedded \
+         models seeds mutants bench costs node real-node demo-real again
 
 demo: demo-embedded
 
@@ -60,6 +60,10 @@ evm: evm-tools
 	onchain/evm/run.sh fmt --check
 	onchain/evm/run.sh test
 	onchain/evm/run.sh artifacts --check
+
+# Properties of the contracts' arithmetic and books, for all values. Needs Python 3; some minutes.
+prove: evm-tools
+	onchain/evm/run.sh prove
 
 # The chain in the process answers as Anvil does, and the backend works on both.
 anvil: evm-tools

@@ -11,15 +11,15 @@ FOUNDRY_DYNAMIC_TEST_LINKING=true
 export PATH FOUNDRY_DYNAMIC_TEST_LINKING
 
 copy=${MUTANTS_OUT:-$(mktemp -d)}
-mkdir -p "$copy/evm"
+mkdir -p "$copy/onchain/evm"
 [ -n "${MUTANTS_OUT:-}" ] || trap 'rm -rf "$copy"' EXIT
-rm -rf "$copy/evm/src" "$copy/evm/test"
-cp -R src test tools foundry.toml "$copy/evm/"
+rm -rf "$copy/onchain/evm/src" "$copy/onchain/evm/test"
+cp -R src test tools foundry.toml "$copy/onchain/evm/"
 # Those that reach into libraries would be compiled for every mutant.
-rm -rf "$copy/evm/test/proofs"
-ln -sfn "$here/node_modules" "$copy/evm/node_modules"
+rm -rf "$copy/onchain/evm/test/proofs"
+ln -sfn "$here/node_modules" "$copy/onchain/evm/node_modules"
 cp -R ../../vectors "$copy/" 2>/dev/null || true
-cd "$copy/evm"
+cd "$copy/onchain/evm"
 forge build --quiet
 
 # Label @ file @ test @ what stands there, once @ what is put there.

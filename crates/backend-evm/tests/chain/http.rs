@@ -33,7 +33,7 @@ fn a_node_answers_over_http_one_by_one_and_in_batches() {
     assert!(matches!(Node(&rpc).head(), Err(RpcError::Transport(_))));
 }
 
-/// It takes the question and says nothing: so an order is not known to be sent, and may be repeated.
+/// It takes the question and says nothing: whether an order came is unknown; it may be repeated.
 #[test]
 fn a_node_that_never_answers_is_given_up_in_time() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

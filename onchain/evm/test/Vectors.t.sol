@@ -39,6 +39,15 @@ contract VectorsTest is PerunTest {
         return keccak256(bytes(a)) == keccak256(bytes(b));
     }
 
+    function testAddressesOfAllKeys() public view {
+        uint256 row = 0;
+        for (; vm.keyExistsJson(json, at("keys", row, "secret")); ++row) {
+            address expected = vm.parseJsonAddress(json, at("keys", row, "address"));
+            vm.assertEq(vm.addr(uint256(b32(at("keys", row, "secret")))), expected);
+        }
+        vm.assertEq(row, 4, "rows");
+    }
+
     function testIdsOfAllParams() public view {
         uint256 row = 0;
         for (; vm.keyExistsJson(json, at("params", row, "abi")); ++row) {

@@ -21,6 +21,7 @@ mod checks;
 mod execute;
 mod faults;
 mod ledger;
+mod meter;
 mod options;
 mod pool;
 mod refusal;
@@ -33,6 +34,7 @@ mod world;
 
 pub use chain::{Chain, Dropped, Head};
 pub use faults::{Fault, Faults};
+pub use meter::GasParts;
 pub use options::{Hardfork, Limits, Options};
 pub use refusal::Refusal;
 pub use server::{Server, serve};

@@ -142,7 +142,7 @@ disputes:
 bench:
 	$(CARGO) bench $(LOCKED) --package perun-channel --bench full_update
 
-costs: evm-tools
+costs:
 	$(XTASK) costs --check
 
 node:

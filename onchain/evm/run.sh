@@ -31,10 +31,6 @@ case "$command" in
         ;;
     build) forge build "$@" ;;
     test) forge test "$@" ;;
-    # Every operation as a transaction of its own, with the code that is deployed.
-    gas)
-        FOUNDRY_PROFILE=release forge test --isolate --match-contract GasTest -vv "$@"
-        ;;
     # Properties for all values, and a check that the tests notice what is taken away.
     prove) tools/prove.sh "$@" ;;
     mutants) tools/mutants.sh "$@" ;;

@@ -4,6 +4,7 @@
 //! one way that is hashed; anything else is an error and never a panic.
 
 pub mod convert;
+pub mod packed;
 pub mod solidity;
 pub mod typed;
 

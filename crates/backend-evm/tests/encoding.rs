@@ -3,7 +3,7 @@
 use alloy_primitives::{Address as EthAddress, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolStruct, SolValue};
 use perun_backend_evm::Error;
-use perun_backend_evm::abi::{convert, eth, funding_id, solidity as sol};
+use perun_backend_evm::abi::{self, convert, eth, funding_id, solidity as sol};
 use perun_channel::{
     Address, Allocation, Amount, Asset, BackendId, ChannelId, Params, Participant, State, SubAlloc,
     Version,
@@ -106,6 +106,11 @@ fn states_are_encoded_as_they_are_hashed_and_read_back() {
         assert_eq!(encoded, perun_channel::abi::state(&state), "{}", row["name"]);
         assert_eq!(encoded, bytes(&row["abi"]), "{}", row["name"]);
         assert_eq!(keccak256(&encoded).0, word(&row["hash"]), "{}", row["name"]);
+        if !row["logged"].is_null() {
+            let id = abi::word(state.id());
+            let logged = abi::packed::state(&id, &bytes(&row["logged"]));
+            assert_eq!(logged, Some(encoded.clone()), "{}", row["name"]);
+        }
         let read = convert::read_state_bytes(&encoded).unwrap();
         assert_eq!(read.hash(), state.hash(), "{}", row["name"]);
         assert_eq!(read.outcome().balances(), state.outcome().balances());
@@ -250,8 +255,8 @@ fn typed_messages_are_those_of_the_contracts() {
 fn addresses_and_words_go_there_and_back() {
     let address = Address::new([0x5a; 20]);
     assert_eq!(eth(&address), EthAddress::repeat_byte(0x5a));
-    assert_eq!(perun_backend_evm::abi::party(eth(&address)), address);
-    assert_eq!(perun_backend_evm::abi::word(&ChannelId::new([9; 32])), B256::repeat_byte(9));
+    assert_eq!(abi::party(eth(&address)), address);
+    assert_eq!(abi::word(&ChannelId::new([9; 32])), B256::repeat_byte(9));
 }
 
 /// The canonical type of a parameter, tuples spelt out.

@@ -5,6 +5,7 @@
 //! set. The invariant: one call is one step; nobody sees a chain in the middle of a block.
 
 use crate::faults::Faults;
+use crate::meter::GasParts;
 use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::rpc;
@@ -159,6 +160,12 @@ impl Chain {
     /// Submits a signed transaction.
     pub fn send_raw(&self, transaction: &[u8]) -> Result<B256, Refusal> {
         self.state().send(transaction)
+    }
+
+    /// Where the gas of a signed transaction would go, were it the next block's only one. Changes
+    /// nothing.
+    pub fn gas_parts(&self, transaction: &[u8]) -> Result<GasParts, Refusal> {
+        self.state().gas_parts(transaction)
     }
 
     /// The hashes of the transactions that wait, the first that came first.

@@ -4,6 +4,7 @@
 //! without a signature, a nonce or, if no price is named, a fee. The invariant: nothing here
 //! changes a state; callers commit what comes back.
 
+use crate::meter::{GasParts, Meter};
 use crate::options::{Hardfork, Options};
 use crate::refusal::Refusal;
 use crate::world::View;
@@ -18,7 +19,7 @@ use revm::context::{BlockEnv, CfgEnv, Context, TxEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::context_interface::either::Either;
 use revm::database_interface::WrapDatabaseRef;
-use revm::{ExecuteEvm, MainBuilder, MainContext};
+use revm::{ExecuteEvm, InspectEvm, MainBuilder, MainContext};
 use std::convert::Infallible;
 
 /// The rules of one chain.
@@ -66,6 +67,20 @@ impl Rules {
         tx: &Recovered<TxEnvelope>,
     ) -> Result<ResultAndState, EVMError<Infallible>> {
         execute(self.cfg(), block_env(header), view, tx_env(tx))
+    }
+
+    /// Runs a transaction as in a block, and says where its gas goes.
+    pub(crate) fn meter(
+        self,
+        header: &Header,
+        view: &View,
+        tx: &Recovered<TxEnvelope>,
+    ) -> Result<GasParts, EVMError<Infallible>> {
+        let context = Context::mainnet().with_cfg(self.cfg()).with_block(block_env(header));
+        let context = context.with_db(WrapDatabaseRef(view));
+        let mut evm = context.build_mainnet_with_inspector(Meter::default());
+        let done = evm.inspect_one_tx(tx_env(tx))?;
+        Ok(evm.inspector.parts(tx.gas_limit(), done.gas().final_refunded()))
     }
 
     /// Runs a question with this much gas.

@@ -22,6 +22,7 @@ mod checks;
 mod execute;
 mod faults;
 mod ledger;
+mod meter;
 mod options;
 mod pool;
 mod refusal;
@@ -34,6 +35,7 @@ mod world;
 
 pub use chain::{Chain, Dropped, Head};
 pub use faults::{Fault, Faults};
+pub use meter::GasParts;
 pub use options::{Hardfork, Limits, Options};
 pub use refusal::Refusal;
 pub use server::{Server, serve};

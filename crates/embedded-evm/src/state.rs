@@ -6,7 +6,9 @@
 use crate::assembly::{Assembled, assemble};
 use crate::chain::Dropped;
 use crate::checks;
+use crate::execute::Rules;
 use crate::ledger::{Block, Ledger};
+use crate::meter::GasParts;
 use crate::options::Options;
 use crate::pool::Pool;
 use crate::refusal::Refusal;
@@ -127,6 +129,17 @@ impl State {
     /// The block that would be next, and the state after it.
     pub(crate) fn pending(&self) -> Assembled {
         assemble(self, self.next_time())
+    }
+
+    /// Where the gas of a transaction would go in the next block, alone in it.
+    pub(crate) fn gas_parts(&self, raw: &[u8]) -> Result<GasParts, Refusal> {
+        let tx = checks::decode(raw, self.options.limits.transaction_bytes)?;
+        let tx = checks::admit(self, tx)?.tx;
+        let Assembled { block, .. } = self.pending();
+        let height = self.ledger.height();
+        let view = self.ledger.view_at(height).ok_or_else(|| Refusal::params("no state"))?;
+        let parts = Rules::from(&self.options).meter(&block.header, &view, &tx);
+        parts.map_err(|error| Refusal::refused(error.to_string()))
     }
 
     fn forget_used(&mut self) {

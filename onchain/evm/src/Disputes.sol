@@ -133,16 +133,19 @@ abstract contract Disputes is HubBase {
         StateView memory state
     ) private {
         uint256 timeout = block.timestamp;
-        if (record.exists()) {
+        bool isFirst = !record.exists();
+        if (!isFirst) {
             if (record.phase() != Records.DISPUTE) revert IHubErrors.WrongPhase();
             if (state.version <= record.version()) revert IHubErrors.Version();
             if (block.timestamp >= record.timeout()) revert IHubErrors.RefutationOver();
             if (!state.isFinal) timeout = record.timeout();
-        } else {
-            if (!state.isFinal) timeout += channel.duration;
-            if (!channel.isLedger && channel.app != address(0)) _forced[key] = channel.duration;
+        } else if (!state.isFinal) {
+            timeout += channel.duration;
         }
-        if (!channel.isLedger && _childKeys[state.id] != key) _childKeys[state.id] = key;
+        if (!channel.isLedger) {
+            if (isFirst && channel.app != address(0)) _forced[key] = channel.duration;
+            if (_childKeys[state.id] != key) _childKeys[state.id] = key;
+        }
         _write(key, state.id, record.next(state.hash, state.version, timeout, Records.DISPUTE));
     }
 
@@ -295,8 +298,10 @@ abstract contract Disputes is HubBase {
 
     /// `StateRegistered`, for watchers.
     function _show(StateView memory state, bytes[] calldata sigs) private {
-        bytes32 topic = IPerunHub.StateRegistered.selector;
-        Calldata.logSigned(topic, state.id, state.start, state.size, sigs);
+        (bytes memory signed, uint256 next) = Calldata.begin();
+        next = Calldata.appendSignatures(state.append(next), sigs);
+        Calldata.finish(signed, next);
+        Calldata.log(IPerunHub.StateRegistered.selector, state.id, signed);
     }
 
     function _isForeign(StateView memory state) private view returns (bool) {

@@ -89,11 +89,13 @@ abstract contract HubBase is ReentrancyGuardTransient {
         }
     }
 
-    /// All that is held for one name stays below 2^128, so that no sum can overflow.
+    /// A deposit leaves less than 2^128 for its name. The end of a channel, which comes once, may
+    /// leave more: what was deposited beyond the outcome, for up to 16 names, is given in proportion
+    /// to who deposited. No sum of such amounts comes near 256 bits.
     function _add(address holder, bytes32 fundingID, uint256 amount) internal {
         uint256 before = _held[holder][fundingID];
         unchecked {
-            // A wrap-around would need an amount of more than 128 bits.
+            // It wraps around only for an amount of more than 128 bits, which is refused.
             uint256 sum = before + amount;
             if ((amount | sum) >> 128 != 0) revert IHubErrors.Amount();
             _held[holder][fundingID] = sum;

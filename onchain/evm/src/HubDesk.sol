@@ -80,7 +80,7 @@ contract HubDesk is Deposits {
         uint256 timeout = block.timestamp + (to.isFinal ? 0 : channel.duration);
         _write(key, to.id, record.next(to.hash, to.version, timeout, Records.FORCED));
         if (!channel.isLedger && _childKeys[to.id] != key) _childKeys[to.id] = key;
-        emit IPerunHub.StateProgressed(to.id, actorIdx, to.encoded(), sig);
+        emit IPerunHub.StateProgressed(to.id, actorIdx, to.packed(), sig);
     }
 
     // The end by consent.

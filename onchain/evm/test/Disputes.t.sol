@@ -6,6 +6,7 @@ import {IHubErrors} from "../src/interfaces/IHubErrors.sol";
 import {IPerunHub} from "../src/interfaces/IPerunHub.sol";
 import {Params, SignedState, State} from "../src/interfaces/Types.sol";
 import {PerunTest} from "./base/PerunTest.sol";
+import {Unpack} from "./base/Unpack.sol";
 import {TestApp} from "./base/TestApp.sol";
 import {Vm} from "./base/Vm.sol";
 
@@ -39,11 +40,25 @@ contract DisputesTest is PerunTest {
         vm.assertEq(logs[0].topics[0], IAdjudicator.ChannelUpdate.selector);
         vm.assertEq(logs[1].topics[0], IPerunHub.StateRegistered.selector);
         vm.assertEq(logs[1].topics[1], idOf(p));
-        bytes[] memory all = signAll(p, s);
-        vm.assertEq(logs[1].data, abi.encode(abi.encode(s), bytes.concat(all[0], all[1])));
+        isLog(logs[1], p, s);
     }
 
-    /// Byte for byte what `emit` would write, whatever memory held before and however it is padded.
+    /// Encoded as `emit` would, with the state as it was signed and everybody's signature.
+    function isLog(Vm.Log memory log, Params memory p, State memory s) private pure {
+        vm.assertEq(log.topics.length, 2);
+        bytes memory signed_ = abi.decode(log.data, (bytes));
+        vm.assertEq(log.data, abi.encode(signed_));
+        (bytes memory packed, bytes memory sigs) = Unpack.split(signed_);
+        vm.assertEq(Unpack.state(s.channelID, packed), abi.encode(s));
+        bytes[] memory all = signAll(p, s);
+        bytes memory joined;
+        for (uint256 i = 0; i < all.length; ++i) {
+            joined = bytes.concat(joined, all[i]);
+        }
+        vm.assertEq(sigs, joined);
+    }
+
+    /// Whatever memory held before and however it is padded.
     function testALogIsTheEncodingOfItsEvent() public {
         for (uint256 count = 2; count <= 16; ++count) {
             Params memory p = newParams(count);
@@ -55,13 +70,7 @@ contract DisputesTest is PerunTest {
             vm.recordLogs();
             register(p, s);
             Vm.Log[] memory logs = vm.getRecordedLogs();
-            bytes memory sigs;
-            bytes[] memory all = signAll(p, s);
-            for (uint256 i = 0; i < count; ++i) {
-                sigs = bytes.concat(sigs, all[i]);
-            }
-            vm.assertEq(logs[1].topics.length, 2);
-            vm.assertEq(logs[1].data, abi.encode(abi.encode(s), sigs));
+            isLog(logs[1], p, s);
         }
     }
 
@@ -85,8 +94,8 @@ contract DisputesTest is PerunTest {
         vm.recordLogs();
         hub.register(root, subs);
         Vm.Log[] memory logs = vm.getRecordedLogs();
-        bytes memory sigs = bytes.concat(root.sigs[0], root.sigs[1]);
-        vm.assertEq(logs[3].data, abi.encode(abi.encode(s), sigs));
+        isLog(logs[1], below, child);
+        isLog(logs[3], p, s);
     }
 
     function testARegistrationNeedsItsChannelAndAllSignatures() public {
@@ -262,7 +271,7 @@ contract DisputesTest is PerunTest {
         Vm.Log[] memory logs = vm.getRecordedLogs();
         (uint256 actor, bytes memory encoded,) = abi.decode(logs[1].data, (uint256, bytes, bytes));
         vm.assertEq(actor, 0);
-        vm.assertEq(encoded, abi.encode(one));
+        vm.assertEq(Unpack.state(one.channelID, encoded), abi.encode(one));
         (uint64 timeout,, uint8 phase,) = phaseOf(p);
         vm.assertEq(timeout, block.timestamp + DURATION);
         vm.assertEq(phase, 1);

@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {Params, State, WithdrawalAuth} from "../src/interfaces/Types.sol";
 import {EncodingHarness} from "./base/EncodingHarness.sol";
 import {PerunTest} from "./base/PerunTest.sol";
+import {Unpack} from "./base/Unpack.sol";
 
 /// The rows that every implementation must reproduce.
 contract VectorsTest is PerunTest {
@@ -38,6 +39,15 @@ contract VectorsTest is PerunTest {
         return keccak256(bytes(a)) == keccak256(bytes(b));
     }
 
+    function testAddressesOfAllKeys() public view {
+        uint256 row = 0;
+        for (; vm.keyExistsJson(json, at("keys", row, "secret")); ++row) {
+            address expected = vm.parseJsonAddress(json, at("keys", row, "address"));
+            vm.assertEq(vm.addr(uint256(b32(at("keys", row, "secret")))), expected);
+        }
+        vm.assertEq(row, 4, "rows");
+    }
+
     function testIdsOfAllParams() public view {
         uint256 row = 0;
         for (; vm.keyExistsJson(json, at("params", row, "abi")); ++row) {
@@ -46,10 +56,36 @@ contract VectorsTest is PerunTest {
             bytes32 id = b32(at("params", row, "id"));
             vm.assertEq(hub.channelID(p), id);
             vm.assertEq(abi.encode(p), encoded);
+            if (vm.keyExistsJson(json, at("params", row, "id_without_offset_word"))) {
+                bytes32 wrong = b32(at("params", row, "id_without_offset_word"));
+                vm.assertTrue(wrong != id && wrong == withoutOffset(encoded));
+            }
             p.challengeDuration = DURATION;
             vm.assertEq(harness.idOf(p), keccak256(abi.encode(p)));
         }
         vm.assertEq(row, 5, "rows");
+    }
+
+    /// What an encoder without the leading word hashes.
+    function withoutOffset(bytes memory encoded) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            hash := keccak256(add(encoded, 0x40), sub(mload(encoded), 0x20))
+        }
+    }
+
+    function testStatesAreLoggedInFewBytes() public view {
+        uint256 logged = 0;
+        for (uint256 row = 0; vm.keyExistsJson(json, at("states", row, "abi")); ++row) {
+            if (!vm.keyExistsJson(json, at("states", row, "logged"))) continue;
+            bytes memory encoded = vm.parseJsonBytes(json, at("states", row, "abi"));
+            State memory s = abi.decode(encoded, (State));
+            bytes memory expected = vm.parseJsonBytes(json, at("states", row, "logged"));
+            (,, bytes memory packed) = harness.readState(s);
+            vm.assertEq(packed, expected);
+            vm.assertEq(Unpack.state(s.channelID, packed), encoded);
+            ++logged;
+        }
+        vm.assertEq(logged, 8, "rows");
     }
 
     function testHashesAndSignaturesOfAllStates() public view {

@@ -11,15 +11,15 @@ FOUNDRY_DYNAMIC_TEST_LINKING=true
 export PATH FOUNDRY_DYNAMIC_TEST_LINKING
 
 copy=${MUTANTS_OUT:-$(mktemp -d)}
-mkdir -p "$copy/evm"
+mkdir -p "$copy/onchain/evm"
 [ -n "${MUTANTS_OUT:-}" ] || trap 'rm -rf "$copy"' EXIT
-rm -rf "$copy/evm/src" "$copy/evm/test"
-cp -R src test tools foundry.toml "$copy/evm/"
+rm -rf "$copy/onchain/evm/src" "$copy/onchain/evm/test"
+cp -R src test tools foundry.toml "$copy/onchain/evm/"
 # Those that reach into libraries would be compiled for every mutant.
-rm -rf "$copy/evm/test/proofs"
-ln -sfn "$here/node_modules" "$copy/evm/node_modules"
+rm -rf "$copy/onchain/evm/test/proofs"
+ln -sfn "$here/node_modules" "$copy/onchain/evm/node_modules"
 cp -R ../../vectors "$copy/" 2>/dev/null || true
-cd "$copy/evm"
+cd "$copy/onchain/evm"
 forge build --quiet
 
 # Label @ file @ test @ what stands there, once @ what is put there.
@@ -33,7 +33,7 @@ I4 a root within its window@Disputes.sol@invariant_I4_@if (!record.isOver(forced
 I4 a child within its window@Disputes.sol@invariant_I4_@if (!record.isOver(sub.isFinal ? 0 : _forced[key])) revert IHubErrors.WindowOpen();@
 I4 closed by what is not final@Disputes.sol@invariant_I4_@if (!last.isFinal) revert IHubErrors.NotFinal();@
 I4 a stranger's child@Disputes.sol@invariant_I4_@if (child.isVirtual) return;@return;
-I4 a child's app has no time@Disputes.sol@invariant_I4_@if (!channel.isLedger && channel.app != address(0)) _forced[key] = channel.duration;@
+I4 a child's app has no time@Disputes.sol@invariant_I4_@if (isFirst && channel.app != address(0)) _forced[key] = channel.duration;@
 I4 a swap refunded early@Disputes.sol@invariant_I4_@if (block.timestamp < Swap.expiry(root)) revert IHubErrors.SwapPending();@
 I5 no refutation@Disputes.sol@invariant_I5_@if (block.timestamp >= record.timeout()) revert IHubErrors.RefutationOver();@revert IHubErrors.RefutationOver();
 I5 a child's outcome for another@Disputes.sol@invariant_I5_@uint256 to = state.mapped(entry, i);@uint256 to = i;
@@ -53,7 +53,7 @@ L the padding of a log@lib/Calldata.sol@testALogHoldsNothingOfTheOneBefore@mstor
 W1 twice the same@lib/Encoding.sol@testW1OneAddressIsOneParticipant@revert IHubErrors.DuplicateParticipant();@
 W2 its own clock@Disputes.sol@testW2AChildEndsByItsOwnClock@if (!record.isOver(sub.isFinal ? 0 : _forced[key])) revert IHubErrors.WindowOpen();@
 W2 its participants@Disputes.sol@testW2AParentHasItsChildsParticipants@if (child.isVirtual) return;@return;
-W3 time for a child's app@Disputes.sol@testW3AChildsAppIsGivenTimeToForceAStep@if (!channel.isLedger && channel.app != address(0)) _forced[key] = channel.duration;@
+W3 time for a child's app@Disputes.sol@testW3AChildsAppIsGivenTimeToForceAStep@if (isFirst && channel.app != address(0)) _forced[key] = channel.duration;@
 W4 once and for all@PerunHub.sol@testW4APerunAuthorisationIsGoodOnceAndForAll@if (amount != auth.amount) revert IHubErrors.NotFullHolding();@
 W4 bound to the chain@lib/Typed.sol@testW4ATypedAuthorisationNamesAssetHubAndChain@block.chainid, address(this)@uint256(1), address(this)
 W5 one holder twice@lib/Encoding.sol@testW5OneHolderStandsOnce@if (_same(v, i, j)) revert IHubErrors.DuplicateAsset();@
@@ -70,6 +70,8 @@ Swap preimage@lib/Swap.sol@testAClaimMovesTheLegsOfThisChain@if (sha256(abi.enco
 Swap legs elsewhere@lib/Swap.sol@testAClaimMovesTheLegsOfThisChain@if (state.native(l.asset) == address(0)) continue;@
 Step version@HubDesk.sol@testIllegalSteps@if (to.version != from.version + 1) revert IHubErrors.Version();@
 Step sums@HubDesk.sol@testIllegalSteps@if (from.totals[row] != to.totals[row]) revert IHubErrors.Sum();@
+Log of a state@lib/Encoding.sol@testStatesAreLoggedInFewBytes@next = next.appendCall(v.backends, 32 * count);@
+Log of signatures@Disputes.sol@testWhatIsRecordedAndLogged@next = Calldata.appendSignatures(state.append(next), sigs);@next = state.append(next);
 Consent signatures@HubDesk.sol@testEverybodyMustConsentInTime@_checkAll(channel, digest, sigs);@
 LIST
 }

@@ -180,7 +180,7 @@ sol! {
         event ChannelUpdate(
             bytes32 indexed channelID, uint64 version, uint8 phase, uint64 timeout
         );
-        event StateRegistered(bytes32 indexed channelID, bytes state, bytes sigs);
+        event StateRegistered(bytes32 indexed channelID, bytes signed);
         event StateProgressed(
             bytes32 indexed channelID, uint256 actorIdx, bytes state, bytes sig
         );
@@ -221,6 +221,15 @@ sol! {
         function credit(address account, address holder) returns (uint256);
         function withdrawCredit(address holder, address receiver, uint256 amount);
         function spendByConsent(Params params, Move[] moves, uint256 deadline, bytes[] sigs);
+        function resize(
+            Params params,
+            Move[] moves,
+            uint256 deadline,
+            bytes[] sigs,
+            bytes32 nextId,
+            Deposit[] deposits,
+            Binding[] payees
+        ) payable;
         function createFacade(address token) returns (address facade);
         function facadeOf(address token) returns (address);
         function tokenOf(address facade) returns (address);

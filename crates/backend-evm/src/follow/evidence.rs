@@ -13,7 +13,7 @@ use super::chain::Recent;
 use super::history::{Search, event};
 use super::levels::{CONCLUDED, DISPUTE, FORCED, Record};
 use super::standing::{Ending, Fingerprint, Proof, Standing};
-use crate::abi::{convert, solidity as sol};
+use crate::abi::{convert, packed, solidity as sol};
 use crate::rpc::{Block, Log, Node};
 use crate::{Deployment, Error};
 
@@ -263,27 +263,30 @@ fn read_state(
     wanted: Fingerprint,
 ) -> Result<Option<(State, Proof)>, Error> {
     let contradiction = |_| Error::unavailable("shows a registration that no contract would take");
-    let is_wanted = |state: &[u8]| keccak256(&[state]).starts_with(&wanted.0);
+    let unpacked = |id: &B256, state: &[u8]| {
+        packed::state(id, state).filter(|bytes| keccak256(&[bytes]).starts_with(&wanted.0))
+    };
     if let Some(shown) = event::<sol::Hub::StateRegistered>(log)? {
-        if !is_wanted(&shown.state) {
-            return Ok(None);
-        }
-        let state = convert::read_state_bytes(&shown.state).map_err(contradiction)?;
-        let signatures = convert::read_signatures(&shown.sigs).map_err(contradiction)?;
+        let Some((packed, sigs)) = packed::split(&shown.signed) else { return Ok(None) };
+        let Some(bytes) = unpacked(&shown.channelID, packed) else { return Ok(None) };
+        let state = convert::read_state_bytes(&bytes).map_err(contradiction)?;
+        let signatures = convert::read_signatures(sigs).map_err(contradiction)?;
         let signed = convert::read_signed(params, state, signatures).map_err(contradiction)?;
         let proof = Proof::Signed(signed.signatures().to_vec());
         return Ok(Some((signed.state().clone(), proof)));
     }
     let Some(shown) = event::<sol::Hub::StateProgressed>(log)? else { return Ok(None) };
-    if !is_wanted(&shown.state) {
-        return Ok(None);
-    }
-    read_step(params, &shown).map(Some).map_err(contradiction)
+    let Some(bytes) = unpacked(&shown.channelID, &shown.state) else { return Ok(None) };
+    read_step(params, &shown, &bytes).map(Some).map_err(contradiction)
 }
 
-fn read_step(params: &Params, shown: &sol::Hub::StateProgressed) -> Result<(State, Proof), Error> {
+fn read_step(
+    params: &Params,
+    shown: &sol::Hub::StateProgressed,
+    bytes: &[u8],
+) -> Result<(State, Proof), Error> {
     let malformed = Error::Malformed("forced step");
-    let state = convert::read_state_bytes(&shown.state)?;
+    let state = convert::read_state_bytes(bytes)?;
     let actor = usize::try_from(shown.actorIdx).map_err(|_| malformed.clone())?;
     let signer = params.participants().get(actor).ok_or_else(|| malformed.clone())?;
     let signature = Signature::new(&shown.sig).map_err(|_| malformed.clone())?;

@@ -32,3 +32,17 @@ fn a_node_answers_over_http_one_by_one_and_in_batches() {
     drop(server);
     assert!(matches!(Node(&rpc).head(), Err(RpcError::Transport(_))));
 }
+
+/// It takes the question and says nothing: whether an order came is unknown; it may be repeated.
+#[test]
+fn a_node_that_never_answers_is_given_up_in_time() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let rpc = HttpRpc::with_time_limit(url, std::time::Duration::from_millis(200));
+    let error = Node(&rpc).head().unwrap_err();
+    assert!(matches!(error, RpcError::Transport(_)), "{error:?}");
+    assert!(error.to_string().contains("timeout"), "{error}");
+    let batch = rpc.batch(vec![("eth_chainId", json!([])), ("eth_blockNumber", json!([]))]);
+    assert_eq!(batch.len(), 2);
+    assert!(batch.iter().all(|answer| matches!(answer, Err(RpcError::Transport(_)))));
+}

@@ -7,6 +7,7 @@ mod faults;
 mod fees;
 mod http;
 mod logs;
+mod parts;
 mod pool;
 mod provider;
 mod reorganisation;

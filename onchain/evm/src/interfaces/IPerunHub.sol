@@ -32,10 +32,15 @@ import {
 /// ConsentSpend is signed by the keys that sign states. The others may also be signed by a contract
 /// account (EIP-1271); where an account has code and a key, its key's signature is good too.
 interface IPerunHub is IAdjudicator, IAssetHolder, IHubErrors {
-    /// @notice A fully signed state was registered: `abi.encode(State)` as it was signed, and the
-    /// signatures one after the other, 65 bytes each. Also for a final state that was concluded at
+    /// @notice A fully signed state was registered. Also for a final state that was concluded at
     /// once, if it has assets of other ledgers: they can be settled from this.
-    event StateRegistered(bytes32 indexed channelID, bytes state, bytes sigs);
+    /// @param signed the state and, behind it, everybody's signatures of 65 bytes. Of the state all
+    /// but the offsets and lengths that follow from the rest, big-endian: version u48, isFinal u8,
+    /// how many assets u8, participants u8 and locked entries u8, length of the app's data u16; of
+    /// each asset chainID u256, ethHolder of 20 bytes, ccHolder with its length u8, where 255 alone
+    /// says 32 zeros; backends u256; balances u128; the locked entries as in the ABI encoding, after
+    /// their count; the app's data
+    event StateRegistered(bytes32 indexed channelID, bytes signed);
 
     /// @notice A step was forced; `state` as above, the actor's signature over it.
     event StateProgressed(bytes32 indexed channelID, uint256 actorIdx, bytes state, bytes sig);

@@ -38,15 +38,35 @@ library Calldata {
         }
     }
 
-    /// @notice The bytes that `tupleHash` hashes; `size` is a multiple of 32.
-    function tuple(uint256 start, uint256 size) internal pure returns (bytes memory out) {
+    /// @notice Starts a byte string in free memory, behind a word that is left for `log`; `next` is
+    /// where more comes. Nothing else may take memory until it is logged or kept.
+    function begin() internal pure returns (bytes memory out, uint256 next) {
         assembly ("memory-safe") {
-            out := mload(0x40)
-            mstore(out, add(size, 0x20))
-            mstore(add(out, 0x20), 0x20)
-            calldatacopy(add(out, 0x40), start, size)
-            mstore(0x40, add(out, add(size, 0x40)))
+            out := add(mload(0x40), 0x20)
+            next := add(out, 0x20)
         }
+    }
+
+    /// @notice Appends the last `size` bytes of a word.
+    function append(uint256 next, uint256 word, uint256 size) internal pure returns (uint256) {
+        assembly ("memory-safe") {
+            mstore(next, shl(sub(256, shl(3, size)), word))
+            next := add(next, size)
+        }
+        return next;
+    }
+
+    /// @notice Appends a stretch of the call.
+    function appendCall(uint256 next, uint256 start, uint256 size)
+        internal
+        pure
+        returns (uint256)
+    {
+        assembly ("memory-safe") {
+            calldatacopy(next, start, size)
+            next := add(next, size)
+        }
+        return next;
     }
 
     /// @notice One of a list of byte strings; `index` is below the list's length. It may claim to
@@ -63,27 +83,14 @@ library Calldata {
         }
     }
 
-    /// @notice Logs what is signed and by whom, as an event of `(bytes state, bytes sigs)` encodes
-    /// it: what `tuple` returns, and the signatures, of 65 bytes each, one after the other. Written
-    /// once, and never kept.
-    function logSigned(
-        bytes32 topic,
-        bytes32 id,
-        uint256 start,
-        uint256 size,
-        bytes[] calldata sigs
-    ) internal {
+    /// @notice Appends signatures, each of 65 bytes.
+    function appendSignatures(uint256 next, bytes[] calldata sigs)
+        internal
+        pure
+        returns (uint256)
+    {
         uint256 count = sigs.length;
         assembly ("memory-safe") {
-            let free := mload(0x40)
-            mstore(free, 0x40)
-            mstore(add(free, 0x20), add(size, 0x80))
-            mstore(add(free, 0x40), add(size, 0x20))
-            mstore(add(free, 0x60), 0x20)
-            calldatacopy(add(free, 0x80), start, size)
-            let next := add(add(free, 0x80), size)
-            mstore(next, mul(count, 65))
-            next := add(next, 0x20)
             let list := sigs.offset
             for { let end := add(list, shl(5, count)) } lt(list, end) { list := add(list, 0x20) }
             {
@@ -91,9 +98,31 @@ library Calldata {
                 calldatacopy(next, add(position, 0x20), 65)
                 next := add(next, 65)
             }
-            // Zero bytes after the last one, so that padding is clean; and whole words.
+        }
+        return next;
+    }
+
+    /// @notice Ends what `begin` started: zero bytes up to a whole word, and its length.
+    function finish(bytes memory out, uint256 next) internal pure {
+        assembly ("memory-safe") {
             mstore(next, 0)
-            log2(free, and(add(sub(next, free), 0x1f), not(0x1f)), topic, id)
+            mstore(out, sub(next, add(out, 0x20)))
+        }
+    }
+
+    /// @notice Takes the memory of what `finish` ended.
+    function keep(bytes memory out) internal pure {
+        assembly ("memory-safe") {
+            mstore(0x40, add(add(out, 0x20), and(add(mload(out), 0x1f), not(0x1f))))
+        }
+    }
+
+    /// @notice Logs an event of an indexed word and of what `finish` ended, where it stands.
+    function log(bytes32 topic, bytes32 word, bytes memory data) internal {
+        assembly ("memory-safe") {
+            let start := sub(data, 0x20)
+            mstore(start, 0x20)
+            log2(start, add(0x40, and(add(mload(data), 0x1f), not(0x1f))), topic, word)
         }
     }
 }

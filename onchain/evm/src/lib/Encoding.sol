@@ -25,8 +25,6 @@ struct StateView {
     bytes32 id;
     uint256 version;
     bytes32 hash;
-    uint256 start;
-    uint256 size;
     /// the first offset word of the assets
     uint256 assets;
     uint256 assetCount;
@@ -60,6 +58,8 @@ library Encoding {
     uint256 internal constant MAX_LOCKED = 32;
     uint256 internal constant MAX_DATA = 1024;
     uint256 internal constant MAX_FOREIGN_BYTES = 128;
+    /// In logs, for the 32 zero bytes of an asset that is of no other ledger.
+    uint256 private constant NO_FOREIGN = 255;
     uint256 internal constant MIN_CHALLENGE = 1_800;
     uint256 internal constant MAX_CHALLENGE = 31_536_000;
 
@@ -108,7 +108,6 @@ library Encoding {
             assembly ("memory-safe") {
                 start := state
             }
-            v.start = start;
             v.id = bytes32(start.at());
             v.version = (start + 0x20).at();
             if (v.version >> 48 != 0) revert IHubErrors.Version();
@@ -130,8 +129,7 @@ library Encoding {
             if (v.dataLength > MAX_DATA) revert IHubErrors.DataLength();
             end += _blob(end, v.dataLength);
             _mustEnd(end);
-            v.size = end - start;
-            v.hash = Calldata.tupleHash(start, v.size);
+            v.hash = Calldata.tupleHash(start, end - start);
         }
     }
 
@@ -237,9 +235,47 @@ library Encoding {
         return keccak256(abi.encodePacked(v.id, assetsHash(v), v.totals));
     }
 
-    /// @notice The state's bytes as they are signed.
-    function encoded(StateView memory v) internal pure returns (bytes memory) {
-        return Calldata.tuple(v.start, v.size);
+    /// @notice What of a state does not follow from the rest of it, for logs, where every byte
+    /// counts: `IPerunHub.StateRegistered` says how it is written.
+    function packed(StateView memory v) internal pure returns (bytes memory out) {
+        uint256 next;
+        (out, next) = Calldata.begin();
+        Calldata.finish(out, append(v, next));
+        Calldata.keep(out);
+    }
+
+    /// @notice `packed`, behind what was begun.
+    function append(StateView memory v, uint256 next) internal pure returns (uint256) {
+        unchecked {
+            (uint256 count, uint256 columns) = (v.assetCount, v.columns);
+            uint256 head = v.version << 48 | count << 32 | columns << 24;
+            head |= v.lockedCount << 16 | v.dataLength;
+            if (v.isFinal) head |= 1 << 40;
+            next = next.append(head, 12);
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 position = v.assets + (v.assets + 32 * i).at();
+                next = next.appendCall(position, 0x20).appendCall(position + 0x2c, 20);
+                uint256 size = (position + 0x60).at();
+                if (size == 32 && (position + 0x80).at() == 0) {
+                    next = next.append(NO_FOREIGN, 1);
+                } else {
+                    // The last byte of the length, and the bytes.
+                    next = next.appendCall(position + 0x7f, 1 + size);
+                }
+            }
+            next = next.appendCall(v.backends, 32 * count);
+            // The lower halves of the balances.
+            uint256 amount = v.rows + 48;
+            for (uint256 i = 0; i < count; ++i) {
+                uint256 end = amount + 32 * columns;
+                for (; amount < end; amount += 32) {
+                    next = next.appendCall(amount, 16);
+                }
+                amount += 32;
+            }
+            next = next.appendCall(v.locked, v.data - 32 - v.locked);
+            return next.appendCall(v.data, v.dataLength);
+        }
     }
 
     // Differences between what stands and what should stand are gathered in `odd`; positions never

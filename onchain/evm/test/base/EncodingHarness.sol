@@ -26,10 +26,10 @@ contract EncodingHarness {
     function readState(State calldata state)
         external
         view
-        returns (StateView memory v, uint256[] memory balances, bytes memory encoded)
+        returns (StateView memory v, uint256[] memory balances, bytes memory packed)
     {
         v = state.read();
-        return (v, v.balances(), v.encoded());
+        return (v, v.balances(), v.packed());
     }
 
     function idOf(Params calldata params) external pure returns (bytes32) {

@@ -54,19 +54,10 @@ interface Vm {
     function assertEq(bytes calldata left, bytes calldata right) external pure;
     function assertTrue(bool condition) external pure;
     function assertTrue(bool condition, string calldata why) external pure;
-    function lastCallGas() external view returns (Gas memory);
     function record() external;
     function accesses(address who) external returns (bytes32[] memory, bytes32[] memory);
     function parseJsonKeys(string calldata json, string calldata key)
         external
         pure
         returns (string[] memory);
-
-    struct Gas {
-        uint64 gasLimit;
-        uint64 gasTotalUsed;
-        uint64 gasMemoryUsed;
-        int64 gasRefunded;
-        uint64 gasRemaining;
-    }
 }

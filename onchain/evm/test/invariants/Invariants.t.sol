@@ -55,7 +55,7 @@ contract InvariantsTest {
         for (uint256 k = 0; k < handler.ACTIONS(); ++k) {
             if (handler.count(k) == 0) return k;
         }
-        for (uint256 k = 100; k < 107; ++k) {
+        for (uint256 k = 100; k < 108; ++k) {
             if (handler.count(k) == 0) return k;
         }
         return NOTHING;

@@ -11,6 +11,7 @@ abstract contract OnChain is OffChain {
     uint256 internal constant CLAIMED = 100;
     uint256 internal constant REFUNDED = 101;
     uint256 internal constant CONCLUDED = 102;
+    uint256 internal constant HURRIED = 107;
 
     function send(bytes memory data, uint256 ch) internal returns (bool) {
         return doCall(Recorded(RELAYER, address(hub), 0, data, ch, NONE, false));
@@ -225,18 +226,31 @@ abstract contract OnChain is OffChain {
     }
 
     function concludeChild() internal returns (bool) {
-        uint256 ch = pick(isOpenChild);
+        uint256 ch = count[HURRIED] == 0 ? NONE : pick(isOpenChild);
         if (ch == NONE) {
             uint256 root = funded(false);
-            ch = openSub(root, chance(3));
+            ch = openSub(root, count[HURRIED] == 0 || chance(3));
             submit(chance(2) ? root : ch, RELAYER);
         }
+        hurry(ch);
         advance(overAt(ch));
         State memory s = onLedger(ch);
         bool good = send(abi.encodeCall(hub.concludeSub, (s, standing(s))), NONE);
         if (good) chans[ch].kept = true;
         else fault(7, "a registered child cannot be concluded");
         return good;
+    }
+
+    /// A child's own window is over, but not the time in which its app's steps can be forced.
+    function hurry(uint256 ch) private {
+        if (!chans[ch].isApp || chans[ch].phase != 0) return;
+        advance(chans[ch].end);
+        if (block.timestamp >= overAt(ch)) return;
+        State memory s = onLedger(ch);
+        if (send(abi.encodeCall(hub.concludeSub, (s, standing(s))), NONE)) {
+            fault(4, "a child's app was given no time");
+        }
+        ++count[HURRIED];
     }
 
     /// A conclusion before its time. It must fail.

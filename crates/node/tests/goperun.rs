@@ -264,6 +264,13 @@ impl Story {
     }
 }
 
+/// A signature of nobody, in the right spelling.
+fn wrong_signature() -> perun_channel::Signature {
+    let mut bytes = [1; 65];
+    bytes[64] = 27;
+    perun_channel::Signature::new(&bytes).unwrap()
+}
+
 fn milli(amount: i128) -> i128 {
     amount * i128::try_from(ETHER).unwrap() / 1_000
 }
@@ -386,10 +393,7 @@ fn what_is_no_update_of_this_channel_is_refused_at_once() {
             .unwrap(),
             ..update.clone()
         },
-        perun_goperun::Update {
-            signature: wrong_signature(),
-            ..update.clone()
-        },
+        perun_goperun::Update { signature: wrong_signature(), ..update.clone() },
     ];
     for wrong in wrong {
         story.hear(1, Message::Update(wrong));

@@ -190,6 +190,7 @@ impl Duel {
             accept_close: true,
             on_silence: perun_protocol::OnSilence::Dispute,
             swaps: perun_protocol::SwapConfig::OFF,
+            dialect: perun_protocol::Dialect::Perun,
         }
     }
 

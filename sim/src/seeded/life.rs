@@ -127,6 +127,7 @@ impl Run {
             accept_close: script != Script::KeepsFinal,
             on_silence: OnSilence::Dispute,
             swaps: perun_protocol::SwapConfig::OFF,
+            dialect: perun_protocol::Dialect::Perun,
         };
         let houses = [flaw, Flaw::None].map(|flaw| House::new(OPENING, config, flaw));
         let propose = Input::Command(Command::Propose {

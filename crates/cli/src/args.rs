@@ -18,7 +18,7 @@ Exit codes:
   2  the command line was not understood
   3  the input is not something that can be explained
   4  the CKB node was not reached, refused, or does not know what was asked for
-  5  something on this machine is in the way: a file, a port, a signal
+  5  something on this machine is in the way: a file, a port, a signal, a full disk
 
 Environment:
   NO_COLOR           if set, no colours

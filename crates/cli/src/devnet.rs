@@ -64,6 +64,8 @@ pub fn run(
     let server = serve(chain.clone(), options.listen)
         .map_err(|error| Problem::Listen { address: options.listen, error })?;
     listener.opened(&opening::report(server.url(), &chain, &programs, options.pace)?);
+    // Nobody would know where the chain is.
+    listener.check()?;
 
     let mut teller = Teller::new(&chain)?;
     let mut last_block = Instant::now();
@@ -80,7 +82,7 @@ pub fn run(
     }
     drop(server);
     listener.closed(chain.tip_header()?.number());
-    Ok(())
+    listener.check()
 }
 
 /// Makes a block of now, or of just after the tip if a client has moved the chain's clock ahead.

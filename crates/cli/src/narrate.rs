@@ -11,6 +11,7 @@ pub use human::Human;
 pub use json::JsonLines;
 
 use serde::Serialize;
+use std::io;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -148,6 +149,11 @@ pub struct Summary {
 pub trait Narrator {
     /// Tells one event.
     fn tell(&mut self, event: &Event<'_>);
+
+    /// Why nothing more can be told, if that is so.
+    fn trouble(&self) -> Option<&io::Error> {
+        None
+    }
 
     /// A new part of the story begins.
     fn step(&mut self, title: &str) {

@@ -84,6 +84,12 @@ pub enum Problem {
         /// The system's words.
         error: std::io::Error,
     },
+    /// What was to be told could not be written.
+    #[error(
+        "standard output could not be written: {0}; what is missing there is lost, and nothing else \
+         was changed; make room, or write elsewhere"
+    )]
+    Output(String),
     /// Ctrl-C could not be caught.
     #[error(
         "signals cannot be caught here: {0}; without them the chain could not be stopped cleanly"
@@ -106,6 +112,7 @@ pub const fn exit_code(problem: &Problem) -> u8 {
         | Problem::Program { .. }
         | Problem::Chain(_)
         | Problem::Listen { .. }
+        | Problem::Output(_)
         | Problem::Signals(_) => 5,
     }
 }

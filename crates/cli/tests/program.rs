@@ -104,6 +104,32 @@ fn standard_input_is_read_and_pipes_get_plain_text() {
     assert!(text.contains("disputed") && !text.contains('\u{1b}'), "{text}");
 }
 
+#[test]
+fn output_that_cannot_be_written_ends_with_5_and_is_said() {
+    let cell = String::from_utf8(cell_text()).unwrap();
+    for arguments in [&["inspect", &cell][..], &["demo"], &["demo", "--json"], &["devnet"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = perun(arguments);
+        if arguments == ["devnet"] {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        let output = command.stdout(full).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(5), "{arguments:?}: {err}");
+        assert!(err.contains("standard output could not be written"), "{arguments:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let cell = String::from_utf8(cell_text()).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = perun(&["inspect", &cell]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &[][..]));
+}
+
 fn cell_text() -> Vec<u8> {
     use perun_channel::adjudicator::{ChannelCell, Phase};
     let cell = ChannelCell {
@@ -130,7 +156,10 @@ impl Running {
     }
 
     fn start(arguments: &[&str]) -> Self {
-        let mut command = perun(arguments);
+        Self::of(&mut perun(arguments))
+    }
+
+    fn of(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
@@ -310,6 +339,97 @@ fn the_demo_runs_on_two_chains_behind_rpc() {
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(lines_of(&out).last().unwrap()["balances_ok"], true);
     assert!(chain.head().number > 20, "nothing happened there");
+}
+
+/// A folder for one test's temporary files, gone with it.
+struct Place(std::path::PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("perun-test-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// A program that does what the demo asks of `ckb`, but runs this instead of a node. The port
+    /// that was asked for is in `$port`.
+    fn ckb(&self, run: &str) -> std::path::PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let init = "[ $1 = init ] && { echo ${12} > $3/ckb.toml; exit; }; port=$(cat $3/ckb.toml)";
+        let path = self.0.join("ckb");
+        std::fs::write(&path, format!("#!/bin/sh\n{init}\n{run}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// A demo on such a node, whose temporary files are here.
+    fn demo(&self, run: &str) -> Running {
+        let ckb = self.ckb(run);
+        let mut command = perun(&["demo", "--real-node"]);
+        command.env("PERUN_CKB_BIN", ckb).env("TMPDIR", &self.0).env_remove("PERUN_ANVIL_BIN");
+        Running::of(command.stderr(Stdio::piped()))
+    }
+
+    fn count(&self, mark: &str) -> usize {
+        let names = std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with(mark)).count()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Interrupted, it says one line, and nothing of a failure; its node and its folders are gone.
+fn interrupted_in_peace(mut demo: Running, place: &Place) {
+    assert_eq!(demo.interrupt(), Some(5));
+    let mut err = String::new();
+    // Ends only when the node has: it writes there too.
+    std::io::Read::read_to_string(&mut demo.child.stderr.take().unwrap(), &mut err).unwrap();
+    assert_eq!(err, "perun: the demo was interrupted; its chains and its people are gone\n");
+    let rest = demo.lines.by_ref().map_while(Result::ok).find(|line| line.contains("FAILED"));
+    assert_eq!(rest, None);
+    assert_eq!(place.count("perun-"), 0, "folders are left");
+}
+
+#[test]
+fn a_demo_that_is_interrupted_on_its_own_node_does_not_blame_the_node() {
+    let place = Place::new("stops");
+    // The chain of `perun devnet` has the first block that the demo wants.
+    let devnet = env!("CARGO_BIN_EXE_perun");
+    let run = format!("exec {devnet} devnet --listen 127.0.0.1:$port --block-interval 3600");
+    let mut demo = place.demo(&run);
+    demo.line_with("of 2000");
+    assert_eq!(place.count("perun-ckb-node-"), 1);
+    interrupted_in_peace(demo, &place);
+}
+
+#[test]
+fn a_demo_that_is_interrupted_while_its_node_starts_leaves_no_folder() {
+    let place = Place::new("starts");
+    let demo = place.demo("echo > $3/runs; exec sleep 600");
+    let runs = |path: std::fs::DirEntry| path.path().join("runs").exists();
+    let started = || std::fs::read_dir(&place.0).unwrap().any(|entry| entry.is_ok_and(runs));
+    while !started() {
+        std::thread::yield_now();
+    }
+    interrupted_in_peace(demo, &place);
+}
+
+#[test]
+fn an_interrupted_demo_on_a_chain_of_others_does_not_say_that_the_chain_is_gone() {
+    let mut devnet = Running::devnet(&["--json", "--block-interval", "3600"]);
+    let opening: serde_json::Value = serde_json::from_str(&devnet.line_with("rpc")).unwrap();
+    let url = opening["rpc"].as_str().unwrap();
+    let mut command = perun(&["demo", "--ckb-rpc", url]);
+    let mut demo = Running::of(command.stderr(Stdio::piped()));
+    demo.line_with("1. ");
+    assert_eq!(demo.interrupt(), Some(5));
+    let mut err = String::new();
+    std::io::Read::read_to_string(&mut demo.child.stderr.take().unwrap(), &mut err).unwrap();
+    assert!(err.contains(&format!("stays on the chain at {url}")), "{err}");
 }
 
 #[test]

@@ -57,6 +57,9 @@ pub enum NodeError {
         /// Ours.
         spec: String,
     },
+    /// Whoever wanted it does not any more.
+    #[error("the node was not wanted any more before it had started")]
+    Unwanted,
     /// The node does not answer.
     #[error(transparent)]
     Rpc(#[from] RpcError),
@@ -75,10 +78,24 @@ pub struct RealNode {
 impl RealNode {
     /// Starts a node on this first block and waits until it answers.
     pub fn start(genesis: &Genesis) -> Result<Self, NodeError> {
+        Self::start_as(false, genesis, &|| true)
+    }
+
+    /// The same, given up as soon as it is not wanted any more. Ctrl-C at the terminal does not
+    /// reach this node: whoever asks for it here hears of that, and stops it.
+    pub fn start_while(genesis: &Genesis, wanted: &dyn Fn() -> bool) -> Result<Self, NodeError> {
+        Self::start_as(true, genesis, wanted)
+    }
+
+    fn start_as(
+        of_its_own: bool,
+        genesis: &Genesis,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Self, NodeError> {
         let binary = binary()?;
         let mut failure = NodeError::Start("no port was free".to_owned());
         for _ in 0..STARTS_MAX {
-            match Self::start_once(&binary, genesis) {
+            match Self::start_once(&binary, of_its_own, genesis, wanted) {
                 Err(error @ NodeError::Start(_)) => failure = error,
                 done => return done,
             }
@@ -86,7 +103,15 @@ impl RealNode {
         Err(failure)
     }
 
-    fn start_once(binary: &Path, genesis: &Genesis) -> Result<Self, NodeError> {
+    fn start_once(
+        binary: &Path,
+        of_its_own: bool,
+        genesis: &Genesis,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Self, NodeError> {
+        if !wanted() {
+            return Err(NodeError::Unwanted);
+        }
         let folder = Folder::new()?;
         let (rpc_port, peer_port) = free_ports()?;
         init(binary, &folder.0, rpc_port, peer_port)?;
@@ -94,19 +119,17 @@ impl RealNode {
         configure(&folder.0.join("ckb.toml"))?;
         let log = folder.0.join("output.log");
         let output = File::create(&log)?;
-        let mut process = Process(
-            Command::new(binary)
-                .args(["run", "-C"])
-                .arg(&folder.0)
-                .arg("--indexer")
-                .stdin(Stdio::null())
-                .stdout(output.try_clone()?)
-                .stderr(output)
-                .spawn()?,
-        );
+        let mut command = Command::new(binary);
+        command.args(["run", "-C"]).arg(&folder.0).arg("--indexer").stdin(Stdio::null());
+        command.stdout(output.try_clone()?).stderr(output);
+        #[cfg(unix)]
+        if of_its_own {
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        }
+        let mut process = Process(command.spawn()?);
         let url = format!("http://127.0.0.1:{rpc_port}");
         let rpc = HttpRpc::new(&url)?;
-        await_start(&mut process, &rpc, &log)?;
+        await_start(&mut process, &rpc, &log, wanted)?;
         let node = rpc.chain()?.genesis.hash();
         let spec = genesis.block().hash();
         if node != spec {
@@ -179,10 +202,18 @@ fn configure(file: &Path) -> Result<(), NodeError> {
     Ok(fs::write(file, config)?)
 }
 
-fn await_start(process: &mut Process, rpc: &HttpRpc, log: &Path) -> Result<(), NodeError> {
+fn await_start(
+    process: &mut Process,
+    rpc: &HttpRpc,
+    log: &Path,
+    wanted: &dyn Fn() -> bool,
+) -> Result<(), NodeError> {
     let start = Instant::now();
     // Both modules answer, and the index has the first block: only then is everything up.
     while rpc.tip_header().is_err() || rpc.index_tip().is_err() {
+        if !wanted() {
+            return Err(NodeError::Unwanted);
+        }
         if let Some(status) = process.0.try_wait()? {
             let text = fs::read_to_string(log).unwrap_or_default();
             return Err(NodeError::Start(format!("{status}: {text}")));

@@ -154,11 +154,10 @@ fn chain(options: &DemoOptions, narrator: &mut dyn Narrator) -> Result<Arc<dyn R
     if options.real_node
         && let Some(program) = Anvil::program()
     {
-        let anvil = Anvil::start(&program)?;
-        narrator.note(&format!("an Anvil of its own, at {}", anvil.url()));
-        let rpc = Arc::new(HttpRpc::new(anvil.url()));
-        leftovers::keep_anvil(anvil);
-        return Ok(rpc);
+        let lines = leftovers::keep_anvil(|| Anvil::start(&program))?;
+        let url = lines.url()?;
+        narrator.note(&format!("an Anvil of its own, at {url}"));
+        return Ok(Arc::new(HttpRpc::new(url)));
     }
     narrator.note("an embedded Ethereum chain that runs the real contracts on revm");
     Ok(Arc::new(Embedded(Chain::new(Options::dev()))))

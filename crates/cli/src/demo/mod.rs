@@ -59,14 +59,26 @@ const SCENES: [(&str, Scene); 9] = [
 /// Shows the demo.
 pub fn run(options: DemoOptions, narrator: &mut dyn Narrator) -> ExitCode {
     let shown = show(&options, narrator);
+    leftovers::stay_if_interrupted();
     leftovers::remove_all();
     shown
 }
 
-/// Removes what an interrupted demo would leave behind: to be called before the process ends by a
-/// signal.
-pub fn clean_up() {
-    leftovers::remove_all();
+/// Removes what an interrupted demo would leave behind, and tells what is to be said of it: to be
+/// called before the process ends by a signal.
+#[must_use]
+pub fn interrupt(options: &DemoOptions) -> String {
+    leftovers::interrupt();
+    let foreign: Vec<&str> =
+        [&options.ckb_rpc, &options.evm_rpc].into_iter().flatten().map(String::as_str).collect();
+    if foreign.is_empty() {
+        return "the demo was interrupted; its chains and its people are gone".to_owned();
+    }
+    format!(
+        "the demo was interrupted; its people are gone, with the keys to their play money; what \
+         they did stays on the chain at {}",
+        foreign.join(" and at ")
+    )
 }
 
 fn show(options: &DemoOptions, narrator: &mut dyn Narrator) -> ExitCode {
@@ -78,6 +90,10 @@ fn show(options: &DemoOptions, narrator: &mut dyn Narrator) -> ExitCode {
     };
     let mut summary = Summary { balances_ok: true, ..Summary::default() };
     for (title, scene) in SCENES {
+        if narrator.trouble().is_some() {
+            // Nobody would see the rest; whoever asked for the story is told why.
+            return ExitCode::FAILURE;
+        }
         narrator.step(title);
         if let Err(reason) = scene(&stage, narrator, &mut summary) {
             return fail(narrator, title, &reason);
@@ -90,6 +106,7 @@ fn show(options: &DemoOptions, narrator: &mut dyn Narrator) -> ExitCode {
 
 /// Tells where the story goes, and also who waits at the terminal while it goes elsewhere.
 fn fail(narrator: &mut dyn Narrator, step: &str, reason: &str) -> ExitCode {
+    leftovers::stay_if_interrupted();
     narrator.failed(step, reason);
     if !std::io::stdout().is_terminal() {
         eprintln!("perun: {step}: {reason}");

@@ -162,10 +162,10 @@ fn chain(
     }
     let genesis = programs.genesis().map_err(words)?;
     if options.real_node {
-        let node = RealNode::start(&genesis).map_err(words)?;
-        let rpc = Arc::new(HttpRpc::new(node.url()).map_err(words)?);
-        narrator.note(&format!("a real CKB node of its own, at {}", node.url()));
-        leftovers::keep(node);
+        let url = leftovers::keep(|wanted| RealNode::start_while(&genesis, wanted));
+        let url = url.map_err(words)?;
+        let rpc = Arc::new(HttpRpc::new(&url).map_err(words)?);
+        narrator.note(&format!("a real CKB node of its own, at {url}"));
         return Ok((rpc.clone(), rpc));
     }
     let chain = Arc::new(Chain::new(&genesis));

@@ -2,6 +2,8 @@
 //! end.
 
 use crate::inspect::actions_in;
+use crate::output::Output;
+use crate::problem::Problem;
 use crate::report::Report;
 use crate::text::screen::{Look, Style};
 use crate::text::{hex, time};
@@ -13,7 +15,7 @@ use std::io::Write;
 
 /// Somebody who reads what happens.
 pub struct Listener {
-    out: Box<dyn Write>,
+    out: Output<Box<dyn Write>>,
     look: Look,
     json: bool,
 }
@@ -21,7 +23,7 @@ pub struct Listener {
 impl Listener {
     /// A listener that is written to there, for people or as JSON lines.
     pub fn new(out: impl Write + 'static, look: Look, json: bool) -> Self {
-        Self { out: Box::new(out), look, json }
+        Self { out: Output::new(Box::new(out)), look, json }
     }
 
     /// The chain runs.
@@ -80,8 +82,13 @@ impl Listener {
         self.line(&format!("stopped at block {number}; the chain is gone, nothing was kept"));
     }
 
+    /// Whether everything could be written.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        self.out.trouble().map_or(Ok(()), |error| Err(Problem::Output(error.to_string())))
+    }
+
     fn line(&mut self, text: &str) {
-        // A reader that went away must not stop the chain that others use.
+        // What cannot be written must not stop the chain that others use.
         let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
     }
 }

@@ -2,6 +2,7 @@
 //! terminal.
 
 use super::{Balance, CutPoint, EthereumTransaction, Event, Narrator, Summary, Transaction};
+use crate::output::Output;
 use crate::text::amount::{show_ckb, show_units};
 use crate::text::screen::{Look, Style, bar};
 use crate::text::table::{self, Align};
@@ -14,7 +15,7 @@ const GWEI_DECIMALS: u32 = 9;
 /// Writes text.
 #[derive(Debug)]
 pub struct Human<W> {
-    out: W,
+    out: Output<W>,
     look: Look,
     steps: u32,
     /// Whether the last line is a bar that the next one writes over.
@@ -27,7 +28,7 @@ impl<W: Write> Human<W> {
     /// A narrator that writes there, as the look allows.
     #[must_use]
     pub const fn new(out: W, look: Look) -> Self {
-        Self { out, look, steps: 0, bar_stands: false, tenth: 0 }
+        Self { out: Output::new(out), look, steps: 0, bar_stands: false, tenth: 0 }
     }
 
     fn write(&mut self, event: &Event<'_>) -> io::Result<()> {
@@ -154,8 +155,12 @@ impl<W: Write> Human<W> {
 
 impl<W: Write> Narrator for Human<W> {
     fn tell(&mut self, event: &Event<'_>) {
-        // A reader that went away must not stop what is being told about.
+        // What cannot be written must not stop what is being told about; the output remembers it.
         let _ = self.write(event);
+    }
+
+    fn trouble(&self) -> Option<&io::Error> {
+        self.out.trouble()
     }
 }
 

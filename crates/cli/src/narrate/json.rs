@@ -1,30 +1,35 @@
 //! The story for programs: one JSON object per line, flushed at once.
 
 use super::{Event, Narrator};
+use crate::output::Output;
 use crate::text::hex;
 use serde::Serializer;
-use std::io::Write;
+use std::io::{self, Write};
 
 /// Writes one JSON object per line.
 #[derive(Debug)]
 pub struct JsonLines<W> {
-    out: W,
+    out: Output<W>,
 }
 
 impl<W: Write> JsonLines<W> {
     /// A narrator that writes there.
     #[must_use]
     pub const fn new(out: W) -> Self {
-        Self { out }
+        Self { out: Output::new(out) }
     }
 }
 
 impl<W: Write> Narrator for JsonLines<W> {
     fn tell(&mut self, event: &Event<'_>) {
-        // Nothing in an event can fail to be written as JSON, and a reader that went away must not
-        // stop what is being told about.
+        // Nothing in an event can fail to be written as JSON. What cannot be written must not stop
+        // what is being told about; the output remembers it.
         let line = serde_json::to_string(event).unwrap_or_default();
         let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+    }
+
+    fn trouble(&self) -> Option<&io::Error> {
+        self.out.trouble()
     }
 }
 

@@ -285,6 +285,38 @@ fn an_ethereum_node_that_is_not_there_is_said_to_be_so() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let reason = refusal(&format!("http://{free}"));
     assert!(reason.contains("cannot be reached") && reason.contains("--evm-rpc"), "{reason}");
+    assert!(!reason.contains("may have arrived"), "nothing was sent: {reason}");
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_before_anything_is_told() {
+    for (flag, address) in [("--evm-rpc", ""), ("--evm-rpc", "garbage"), ("--ckb-rpc", "ftp://x")] {
+        let (code, out, err) = run(&["demo", flag, address]);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{address}");
+        assert!(err.contains("not an address that starts with http://"), "{err}");
+    }
+}
+
+#[test]
+fn an_ethereum_node_is_no_ckb_node() {
+    let chain = perun_embedded_evm::Chain::new(perun_embedded_evm::Options::dev());
+    let ethereum = perun_embedded_evm::serve(chain, "127.0.0.1:0").unwrap();
+    let (code, out, err) = run(&["demo", "--ckb-rpc", ethereum.url()]);
+    assert_eq!(code, Some(1));
+    let what = "does not speak as a CKB node does";
+    assert!(out.contains(what) && out.contains("`perun devnet`"), "{out}");
+    assert!(!err.contains(what), "said twice: {err}");
+    let name = format!("0x{}", "ab".repeat(32));
+    let (code, _, err) = run(&["inspect", &name, "--ckb-rpc", ethereum.url()]);
+    assert_eq!(code, Some(4));
+    assert!(err.contains(what), "{err}");
+}
+
+#[test]
+fn a_program_that_is_no_node_is_named() {
+    let output = perun(&["demo", "--real-node"]).env("PERUN_CKB_BIN", "/bin/true").output();
+    let out = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(out.contains("/bin/true is no CKB node"), "{out}");
 }
 
 #[test]

@@ -46,6 +46,12 @@ pub enum NodeError {
     /// The spec could not be written.
     #[error(transparent)]
     Spec(#[from] GenesisError),
+    /// The program is something else.
+    #[error(
+        "{0} is no CKB node ({1}): scripts/setup-ckb-node.sh install makes one, or set \
+         {BINARY_VARIABLE} to the path of a ckb 0.210 binary"
+    )]
+    NotANode(PathBuf, String),
     /// The node did not start.
     #[error("the node did not start: {0}")]
     Start(String),
@@ -176,9 +182,14 @@ fn init(binary: &Path, folder: &Path, rpc_port: u16, peer_port: u16) -> Result<(
         .args(["--chain", "dev", "--force", "--genesis-message", MESSAGE, "--log-to", "file"])
         .args(["--rpc-port", &rpc_port.to_string(), "--p2p-port", &peer_port.to_string()])
         .args(["--ba-arg", &miner])
-        .output()?;
+        .output()
+        .map_err(|error| NodeError::NotANode(binary.to_owned(), error.to_string()))?;
     if made.status.success() {
-        return Ok(());
+        if folder.join("ckb.toml").is_file() {
+            return Ok(());
+        }
+        let what = "its `init` made no ckb.toml".to_owned();
+        return Err(NodeError::NotANode(binary.to_owned(), what));
     }
     Err(NodeError::Start(String::from_utf8_lossy(&made.stderr).into_owned()))
 }

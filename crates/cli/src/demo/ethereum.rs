@@ -179,6 +179,11 @@ fn check_dev(node: Node<'_>, maker: Address) -> Result<u64, Failure> {
         RpcError::Refused { message, .. } => {
             format!("the node does not speak as an Ethereum node does ({message})")
         }
+        // Its words of what may have arrived are for transactions; nothing was sent yet.
+        RpcError::Transport(reason) if reason.starts_with("HTTP ") => {
+            format!("the node does not speak as an Ethereum node does ({reason})")
+        }
+        RpcError::Transport(reason) => format!("the Ethereum node cannot be reached ({reason})"),
         error => format!("the Ethereum node does not answer as it should: {error}"),
     })?;
     let refused = |what: &str, error: Failure| {

@@ -104,12 +104,15 @@ fn show(options: &DemoOptions, narrator: &mut dyn Narrator) -> ExitCode {
     if summary.balances_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Tells where the story goes, and also who waits at the terminal while it goes elsewhere.
+/// Tells where the story goes. Who waits at the terminal while it goes elsewhere reads it too;
+/// nobody reads it twice.
 fn fail(narrator: &mut dyn Narrator, step: &str, reason: &str) -> ExitCode {
     leftovers::stay_if_interrupted();
     narrator.failed(step, reason);
-    if !std::io::stdout().is_terminal() {
+    if std::io::stderr().is_terminal() && !std::io::stdout().is_terminal() {
         eprintln!("perun: {step}: {reason}");
+    } else if !std::io::stdout().is_terminal() {
+        eprintln!("perun: the demo failed ({step}); why stands at the end of its output");
     }
     ExitCode::FAILURE
 }

@@ -24,6 +24,7 @@ use perun_embedded_ckb::real_node::RealNode;
 use super::ethereum::Ethereum;
 use super::{DemoOptions, Failure, leftovers, words};
 use crate::narrate::Narrator;
+use crate::problem::node_words;
 use crate::programs::Programs;
 
 /// The key of the first account of every CKB dev chain. It is public.
@@ -155,6 +156,13 @@ fn chain(
 ) -> Result<Chains, Failure> {
     if let Some(url) = &options.ckb_rpc {
         let rpc = Arc::new(HttpRpc::new(url).map_err(words)?);
+        rpc.chain().map_err(|error| {
+            format!(
+                "{}. --ckb-rpc wants a CKB chain that runs and makes blocks on demand: `perun \
+                 devnet` in another terminal, then --ckb-rpc http://127.0.0.1:8114",
+                node_words(&error)
+            )
+        })?;
         narrator.note(&format!(
             "the node at {url}, which must be a dev chain that makes blocks on demand"
         ));

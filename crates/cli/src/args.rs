@@ -26,6 +26,7 @@ Environment:
                      programs that are built in
   PERUN_CKB_BIN      the `ckb` program for `demo --real-node`, instead of the one that
                      scripts/setup-ckb-node.sh keeps
+  PERUN_DEVNET_HOME  where that script keeps it, if not in ~/.cache/perun-devnet
   PERUN_ANVIL_BIN    the `anvil` program for `demo --real-node`; unset: the chain in the process";
 
 #[derive(Debug, Subcommand)]

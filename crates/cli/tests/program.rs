@@ -313,6 +313,14 @@ fn an_ethereum_node_is_no_ckb_node() {
 }
 
 #[test]
+fn the_node_is_looked_for_where_the_script_keeps_it() {
+    let mut command = perun(&["demo", "--real-node"]);
+    command.env_remove("PERUN_CKB_BIN").env("PERUN_DEVNET_HOME", "/nowhere");
+    let out = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(out.contains("no CKB node at /nowhere/bin/ckb"), "{out}");
+}
+
+#[test]
 fn a_program_that_is_no_node_is_named() {
     let output = perun(&["demo", "--real-node"]).env("PERUN_CKB_BIN", "/bin/true").output();
     let out = String::from_utf8(output.unwrap().stdout).unwrap();

@@ -1,6 +1,6 @@
 //! A real CKB node on a dev chain with the well-known scripts, until it is interrupted.
 //!
-//! `scripts/setup-ckb-node.sh start` runs it. What it prints is what a client needs: the address,
+//! `scripts/setup-ckb-node.sh start` runs it; its argument is the port of the RPC. What it prints is what a client needs: the address,
 //! the keys that own money, and where each script is. The chain is gone with the process.
 
 use ckb_types::prelude::*;
@@ -15,7 +15,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Whoever waits may be gone already; then everything ends anyway.
         let _ = stop.send(());
     })?;
-    let node = RealNode::start(&genesis)?;
+    let node = match std::env::args().nth(1) {
+        None => RealNode::start(&genesis)?,
+        Some(port) => RealNode::start_at(port.parse()?, &genesis)?,
+    };
     println!("rpc      {}", node.url());
     println!("genesis  {:#x}", genesis.block().hash());
     for second in [false, true] {

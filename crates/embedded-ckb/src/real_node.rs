@@ -1,7 +1,7 @@
 //! A real node for one test: its own folder, its own ports, the same first block.
 //!
-//! The binary is looked for in the variable [`BINARY_VARIABLE`], else in [`BINARY_IN_HOME`].
-//! Nothing is downloaded or built here. The invariant: the node that was started is stopped, by its
+//! The binary is looked for in the variable [`BINARY_VARIABLE`], else where
+//! `scripts/setup-ckb-node.sh` keeps it. Nothing is downloaded or built here. The invariant: the node that was started is stopped, by its
 //! own process, when the value goes away, and its folder goes with it.
 
 use crate::chain::MINER_ARGS;
@@ -19,8 +19,14 @@ use std::time::{Duration, Instant};
 /// The variable that holds the path of the node's binary.
 pub const BINARY_VARIABLE: &str = "PERUN_CKB_BIN";
 
-/// Where the binary is, below the home folder, if the variable is not set.
-pub const BINARY_IN_HOME: &str = ".cache/perun-devnet/bin/ckb";
+/// The variable that holds the folder in which `scripts/setup-ckb-node.sh` keeps the node.
+pub const HOME_VARIABLE: &str = "PERUN_DEVNET_HOME";
+
+/// Where the binary is in that folder.
+const BINARY_IN_FOLDER: &str = "bin/ckb";
+
+/// That folder, below the home folder, if no variable is set.
+const FOLDER_IN_HOME: &str = ".cache/perun-devnet";
 
 /// How long a start may take. Normal is one second; a changed spec over an old folder hangs.
 const START_TIME_MAX: Duration = Duration::from_secs(60);
@@ -46,6 +52,9 @@ pub enum NodeError {
     /// The spec could not be written.
     #[error(transparent)]
     Spec(#[from] GenesisError),
+    /// Something else listens there, or may not.
+    #[error("port {0} of this machine cannot be had: {1}; choose another")]
+    Port(u16, io::Error),
     /// The program is something else.
     #[error(
         "{0} is no CKB node ({1}): scripts/setup-ckb-node.sh install makes one, or set \
@@ -71,6 +80,15 @@ pub enum NodeError {
     Rpc(#[from] RpcError),
 }
 
+/// How a node is started.
+#[derive(Clone, Copy, Default)]
+struct How {
+    /// The port of its RPC; a free one if none is named.
+    rpc_port: Option<u16>,
+    /// Whether it is in a process group of its own.
+    of_its_own: bool,
+}
+
 /// A running node.
 #[derive(Debug)]
 pub struct RealNode {
@@ -84,24 +102,27 @@ pub struct RealNode {
 impl RealNode {
     /// Starts a node on this first block and waits until it answers.
     pub fn start(genesis: &Genesis) -> Result<Self, NodeError> {
-        Self::start_as(false, genesis, &|| true)
+        Self::start_as(How::default(), genesis, &|| true)
+    }
+
+    /// The same, with its RPC at this port.
+    pub fn start_at(rpc_port: u16, genesis: &Genesis) -> Result<Self, NodeError> {
+        let how = How { rpc_port: Some(rpc_port), ..How::default() };
+        Self::start_as(how, genesis, &|| true)
     }
 
     /// The same, given up as soon as it is not wanted any more. Ctrl-C at the terminal does not
     /// reach this node: whoever asks for it here hears of that, and stops it.
     pub fn start_while(genesis: &Genesis, wanted: &dyn Fn() -> bool) -> Result<Self, NodeError> {
-        Self::start_as(true, genesis, wanted)
+        let how = How { of_its_own: true, ..How::default() };
+        Self::start_as(how, genesis, wanted)
     }
 
-    fn start_as(
-        of_its_own: bool,
-        genesis: &Genesis,
-        wanted: &dyn Fn() -> bool,
-    ) -> Result<Self, NodeError> {
+    fn start_as(how: How, genesis: &Genesis, wanted: &dyn Fn() -> bool) -> Result<Self, NodeError> {
         let binary = binary()?;
         let mut failure = NodeError::Start("no port was free".to_owned());
         for _ in 0..STARTS_MAX {
-            match Self::start_once(&binary, of_its_own, genesis, wanted) {
+            match Self::start_once(&binary, how, genesis, wanted) {
                 Err(error @ NodeError::Start(_)) => failure = error,
                 done => return done,
             }
@@ -111,7 +132,7 @@ impl RealNode {
 
     fn start_once(
         binary: &Path,
-        of_its_own: bool,
+        how: How,
         genesis: &Genesis,
         wanted: &dyn Fn() -> bool,
     ) -> Result<Self, NodeError> {
@@ -119,7 +140,7 @@ impl RealNode {
             return Err(NodeError::Unwanted);
         }
         let folder = Folder::new()?;
-        let (rpc_port, peer_port) = free_ports()?;
+        let (rpc_port, peer_port) = ports(how.rpc_port)?;
         init(binary, &folder.0, rpc_port, peer_port)?;
         genesis.write_spec(&folder.0.join("specs"))?;
         configure(&folder.0.join("ckb.toml"))?;
@@ -129,7 +150,7 @@ impl RealNode {
         command.args(["run", "-C"]).arg(&folder.0).arg("--indexer").stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
         #[cfg(unix)]
-        if of_its_own {
+        if how.of_its_own {
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
         }
         let mut process = Process(command.spawn()?);
@@ -165,9 +186,14 @@ impl RealNode {
 
 /// Where the node's binary is.
 pub fn binary() -> Result<PathBuf, NodeError> {
-    let in_home =
-        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(BINARY_IN_HOME);
-    let path = std::env::var_os(BINARY_VARIABLE).map_or_else(in_home, PathBuf::from);
+    let named = |variable: &str| {
+        std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+    };
+    let folder = || {
+        let home = || named("HOME").unwrap_or_default().join(FOLDER_IN_HOME);
+        named(HOME_VARIABLE).unwrap_or_else(home)
+    };
+    let path = named(BINARY_VARIABLE).unwrap_or_else(|| folder().join(BINARY_IN_FOLDER));
     if path.is_file() { Ok(path) } else { Err(NodeError::Missing(path)) }
 }
 
@@ -237,9 +263,12 @@ fn await_start(
     Ok(())
 }
 
-fn free_ports() -> io::Result<(u16, u16)> {
+/// A port for RPC, which may be chosen, and one for peers.
+fn ports(rpc: Option<u16>) -> Result<(u16, u16), NodeError> {
     // Both are held until both are known, so that they differ.
-    let first = TcpListener::bind("127.0.0.1:0")?;
+    let rpc = rpc.unwrap_or(0);
+    let first =
+        TcpListener::bind(("127.0.0.1", rpc)).map_err(|error| NodeError::Port(rpc, error))?;
     let second = TcpListener::bind("127.0.0.1:0")?;
     Ok((first.local_addr()?.port(), second.local_addr()?.port()))
 }

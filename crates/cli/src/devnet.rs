@@ -78,7 +78,7 @@ pub fn run(
             last_block = Instant::now();
             mine(&chain)?;
         }
-        teller.tell(&chain, &programs, listener)?;
+        teller.tell(&chain, listener)?;
     }
     drop(server);
     listener.closed(chain.tip_header()?.number());
@@ -110,12 +110,7 @@ impl Teller {
     }
 
     /// Tells of blocks with transactions since the last time, whoever made them.
-    fn tell(
-        &mut self,
-        chain: &Chain,
-        programs: &Programs,
-        listener: &mut Listener,
-    ) -> Result<(), Problem> {
+    fn tell(&mut self, chain: &Chain, listener: &mut Listener) -> Result<(), Problem> {
         let known = chain.header_by_number(self.number)?;
         let tip = chain.tip_header()?;
         if known.is_none_or(|header| header.hash() != self.hash) {
@@ -129,7 +124,7 @@ impl Teller {
             if let Some(block) = chain.block_by_number(number)?
                 && block.transactions().len() > 1
             {
-                listener.block(&block, &programs.env());
+                listener.block(&block);
             }
         }
         (self.number, self.hash) = (tip.number(), tip.hash());

@@ -15,7 +15,7 @@ mod transaction;
 mod value;
 mod words;
 
-pub use action::actions_in;
+pub(crate) use action::{action_name, actions_in, version_in};
 
 use crate::problem::Problem;
 use crate::programs::Programs;

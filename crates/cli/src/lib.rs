@@ -15,6 +15,7 @@
 //! ```
 
 mod args;
+pub mod deed;
 pub mod demo;
 pub mod devnet;
 pub mod inspect;

@@ -45,13 +45,13 @@ type Failure = String;
 type Scene = fn(&Stage, &mut dyn Narrator, &mut Summary) -> Result<(), Failure>;
 
 const SCENES: [(&str, Scene); 9] = [
-    ("Alice and Bob open, pay 1,000 times each way, and close", scenes::pay_and_close),
+    ("Alice and Bob open, pay 1000 times each way, and close", scenes::pay_and_close),
     ("The same with CKB and a token in one channel", scenes::pay_two_assets),
     ("Bob registers an old state, and Alice answers", scenes::cheat),
     ("Bob vanishes, and Alice gets her money after the challenge", scenes::vanish),
     ("A hub opens and closes 16 channels in batches", hub::batches),
     ("Alice tops a living channel up, and takes some out", scenes::resize),
-    ("One channel on CKB and Ethereum: 1,000 payments and two swaps", across::pay_and_swap),
+    ("One channel on CKB and Ethereum: 1000 payments and two swaps", across::pay_and_swap),
     ("Bob shows Ethereum an old state and CKB the newest, and Alice answers", across::cheat),
     ("Bob falls silent in a swap, after each message that there is", cuts::silence),
 ];

@@ -188,8 +188,9 @@ impl Pair {
         let wallet = || stage.ethereum.wallet(tokens).map(Some);
         let alice = Party::with(stage, "Alice", wallet()?, None)?;
         let bob = Party::with(stage, "Bob", wallet()?, cheats)?;
-        let wallets = [&alice, &bob].into_iter().filter_map(|party| party.ethereum.as_ref());
-        let wallets = wallets.map(|wallet| wallet.address()).collect();
+        let wallets = [&alice, &bob].into_iter().filter_map(|party| {
+            party.ethereum.as_ref().map(|wallet| (party.name, wallet.address()))
+        });
         let ether_book = Some(EtherBook::open(&stage.ethereum, wallets)?);
         let pair = Self::of(stage, [alice, bob], capacities, [&[tokens], &[tokens]])?;
         Ok(Self { ether_book, ..pair })
@@ -206,7 +207,7 @@ impl Pair {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let address = bob.node()?.listen(loopback).map_err(words)?;
         alice.node()?.dial(bob.node()?.peer_id(), address).map_err(words)?;
-        let book = Book::open(stage, &[alice.lock.clone(), bob.lock.clone()])?;
+        let book = Book::open(stage, [(alice.name, &alice.lock), (bob.name, &bob.lock)])?;
         Ok(Self { alice, bob, book, ether_book: None })
     }
 

@@ -2,8 +2,9 @@
 //! terminal.
 
 use super::{Balance, CutPoint, EthereumTransaction, Event, Narrator, Summary, Transaction};
+use crate::deed::{self, Deed};
 use crate::output::Output;
-use crate::text::amount::{show_ckb, show_units};
+use crate::text::amount::{CKB_DECIMALS, show_ckb, show_units};
 use crate::text::screen::{Look, Style, bar};
 use crate::text::table::{self, Align};
 use crate::text::{hex, time};
@@ -11,6 +12,7 @@ use std::io::{self, Write};
 
 const WEI_PER_GWEI: u128 = 1_000_000_000;
 const GWEI_DECIMALS: u32 = 9;
+const ETH_DECIMALS: u32 = 18;
 
 /// Writes text.
 #[derive(Debug)]
@@ -81,42 +83,62 @@ impl<W: Write> Human<W> {
     }
 
     fn transaction_line(&mut self, transaction: &Transaction<'_>) -> io::Result<()> {
-        let Transaction { name, hash, fee, bytes, cycles } = transaction;
+        let Transaction { name, by, does, hash, fee, bytes, cycles } = transaction;
         let costs = format!(
             "{} · fee {} · {bytes} bytes · {:.1} M cycles",
             hex::short(hash),
             show_ckb((*fee).into()),
             *cycles as f64 / 1e6
         );
-        writeln!(self.out, "   {name}  {}", self.look.paint(Style::Dim, &costs))
+        self.deed_line("CKB", by, name, does, &costs)
+    }
+
+    /// Who did what on which chain, and what it cost.
+    fn deed_line(
+        &mut self,
+        chain: &str,
+        by: &str,
+        name: &str,
+        does: &[Deed],
+        costs: &str,
+    ) -> io::Result<()> {
+        let does = if does.is_empty() { name.to_owned() } else { deed::words(does) };
+        let costs = self.look.paint(Style::Dim, costs);
+        writeln!(self.out, "   {chain}, {by}: {does}  {costs}")
     }
 
     fn ethereum_line(&mut self, transaction: &EthereumTransaction<'_>) -> io::Result<()> {
-        let EthereumTransaction { name, hash, fee, gas } = transaction;
+        let EthereumTransaction { name, by, does, hash, fee, gas } = transaction;
         // People want no eighteen decimals of a fee; programs get every wei.
         let fee = show_units(fee / WEI_PER_GWEI, GWEI_DECIMALS);
         let costs = format!("{} · fee {fee} ETH · {gas} gas", hex::short(hash));
-        writeln!(self.out, "   {name}  {}", self.look.paint(Style::Dim, &costs))
+        self.deed_line("Ethereum", by, name, does, &costs)
     }
 
     fn cut_line(&mut self, cut: &CutPoint<'_>) -> io::Result<()> {
-        let CutPoint { plot, message, of, from, what, ends_with, whole } = cut;
+        let CutPoint { plot, message, of, from, what, ends_with, whole, .. } = cut;
+        let gained = [(cut.gained_ckb, CKB_DECIMALS, "CKB"), (cut.gained_eth, ETH_DECIMALS, "ETH")];
+        let gained = gained.map(|(units, decimals, name)| show_gain(units, decimals) + " " + name);
         if *message == 1 {
             writeln!(self.out, "   {plot}:")?;
         }
         let style = if *whole { Style::Good } else { Style::Bad };
         let ends_with = self.look.paint(style, ends_with);
         let last = format!("{message} of {of}, {from}'s {what}");
-        writeln!(self.out, "     {last:<32} Alice has {ends_with}")
+        writeln!(self.out, "     {last:<32} Alice has {ends_with} ({})", gained.join(", "))
     }
 
     fn balance_table(&mut self, title: &str, rows: &[Balance]) -> io::Result<()> {
         writeln!(self.out, "   {title}:")?;
-        let cells = rows.iter().map(|Balance { who, asset, units, decimals }| {
-            vec![who.clone(), show_units(*units, *decimals), asset.clone()]
+        let cells = rows.iter().map(|Balance { who, asset, before, units, fees, decimals }| {
+            let [before, units, paid] =
+                [before, units, fees].map(|units| show_units(*units, *decimals));
+            let fees = if *fees == 0 { String::new() } else { format!("fees {paid}") };
+            vec![who.clone(), before, "→".to_owned(), units, asset.clone(), fees]
         });
         let cells: Vec<_> = cells.collect();
-        let columns = [Align::Left, Align::Right, Align::Left];
+        let [left, right] = [Align::Left, Align::Right];
+        let columns = [left, right, left, right, left, left];
         table::lines(&columns, &cells).iter().try_for_each(|line| writeln!(self.out, "     {line}"))
     }
 
@@ -164,6 +186,16 @@ impl<W: Write> Narrator for Human<W> {
     }
 }
 
+/// A gain with its sign.
+fn show_gain(units: i128, decimals: u32) -> String {
+    let sign = match units.signum() {
+        0 => "±",
+        1 => "+",
+        _ => "−",
+    };
+    format!("{sign}{}", show_units(units.unsigned_abs(), decimals))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,15 +211,11 @@ mod tests {
     fn whole_story(narrator: &mut dyn Narrator) {
         narrator.step("Open");
         let (name, hash) = ("opens the channel", [0xab; 32]);
-        narrator.transaction(&Transaction {
-            name,
-            hash,
-            fee: 1_500,
-            bytes: 900,
-            cycles: 3_440_000,
-        });
-        let (name, fee, gas) = ("deposits", 292_918_000_000_001, 204_146);
-        narrator.ethereum_transaction(&EthereumTransaction { name, hash, fee, gas });
+        let (by, fee, bytes, cycles) = ("Alice and Bob", 1_500, 900, 3_440_000);
+        narrator.transaction(&Transaction { name, by, does: &[], hash, fee, bytes, cycles });
+        let does = &[Deed { action: "register", channel: None, version: Some("3".to_owned()) }];
+        let (by, fee, gas) = ("Bob", 292_918_000_000_001, 204_146);
+        narrator.ethereum_transaction(&EthereumTransaction { name, by, does, hash, fee, gas });
         narrator.progress(1, 2);
         narrator.progress(2, 2);
         for (message, whole) in [(1, true), (2, false)] {
@@ -198,16 +226,20 @@ mod tests {
                 from: "Bob",
                 what: "offer",
                 ends_with: if whole { "her own money" } else { "LESS" },
+                gained_ckb: if whole { 0 } else { -1 },
+                gained_eth: 500_000_000_000_000_000,
                 whole,
             });
         }
         let balance = |who: &str, units| Balance {
             who: who.to_owned(),
             asset: "CKB".to_owned(),
+            before: 1_000_000_000,
             units,
+            fees: units / 10,
             decimals: 8,
         };
-        narrator.balances("channel", &[balance("alice", 1_250_000_000), balance("bob", 0)]);
+        narrator.balances("now", &[balance("alice", 1_250_000_000), balance("bob", 0)]);
         narrator.note("Nothing was on the chain.");
         narrator.failed("Close", "The node stopped; no money moved; start it again.");
         narrator.summary(&Summary {
@@ -223,16 +255,16 @@ mod tests {
     fn the_story_without_a_terminal_is_plain_text() {
         let expected = "
 1. Open
-   opens the channel  0xababab…ababab · fee 0.000015 CKB · 900 bytes · 3.4 M cycles
-   deposits  0xababab…ababab · fee 0.000292918 ETH · 204146 gas
+   CKB, Alice and Bob: opens the channel  0xababab…ababab · fee 0.000015 CKB · 900 bytes · 3.4 M cycles
+   Ethereum, Bob: registers version 3  0xababab…ababab · fee 0.000292918 ETH · 204146 gas
    1 of 2
    2 of 2
    Bob asks for the swap:
-     1 of 2, Bob's offer              Alice has her own money
-     2 of 2, Bob's offer              Alice has LESS
-   channel:
-     alice  12.5  CKB
-     bob       0  CKB
+     1 of 2, Bob's offer              Alice has her own money (±0 CKB, +0.5 ETH)
+     2 of 2, Bob's offer              Alice has LESS (−0.00000001 CKB, +0.5 ETH)
+   now:
+     alice  10  →  12.5  CKB  fees 1.25
+     bob    10  →     0  CKB
    Nothing was on the chain.
 
 FAILED: Close

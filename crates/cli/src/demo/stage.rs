@@ -13,7 +13,7 @@ use ckb_types::prelude::*;
 use perun_backend_ckb::cells::{Reservations, free_cells};
 use perun_backend_ckb::deployment::{CodeCell, Deployment, Token};
 use perun_backend_ckb::money::{CKB, is_plain, occupied, script_hash};
-use perun_backend_ckb::rpc::{Cell, DevControl, HttpRpc, Rpc, TransactionStatus};
+use perun_backend_ckb::rpc::{Cell, DevControl, HttpRpc, Rpc, RpcError, TransactionStatus};
 use perun_backend_ckb::tx::Resolved;
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey, Wallet, fill, sign_inputs};
 use perun_channel::Asset;
@@ -265,7 +265,7 @@ fn issue(
     let unsigned = Resolved { tx, inputs: vec![source] };
     let locks = sign_inputs(giver, &unsigned).map_err(words)?;
     let tx = fill(&unsigned.tx, &locks).map_err(words)?;
-    let hash = rpc.send_transaction(&tx).map_err(words)?;
+    let hash = rpc.send_transaction(&tx).map_err(|error| rival(&error))?;
     for _ in 0..BLOCKS_MAX {
         let status = rpc.transaction(&hash).map_err(words)?.status;
         if matches!(status, TransactionStatus::Committed { .. }) {
@@ -274,6 +274,17 @@ fn issue(
         dev.mine(1).map_err(words)?;
     }
     Err(format!("the gift {hash:#x} was not committed within {BLOCKS_MAX} blocks"))
+}
+
+/// Why the first account's money could not be spent: everybody who shows a demo takes it from there.
+fn rival(error: &RpcError) -> Failure {
+    match error {
+        RpcError::Rbf { .. } | RpcError::Dead { .. } | RpcError::Unknown { .. } => format!(
+            "somebody else spends the money of the dev chain's first account, as another demo on \
+             this chain does; nothing was lost; start again when that is done ({error})"
+        ),
+        error => words(error),
+    }
 }
 
 fn largest(rpc: &dyn Rpc, lock: &Script) -> Result<Cell, Failure> {
@@ -299,4 +310,16 @@ pub(super) fn holdings(stage: &Stage, lock: &Script) -> Result<(u64, u128), Fail
     let capacity = cells.iter().map(|cell| u64::from(cell.output.capacity())).sum();
     let tokens = cells.iter().filter_map(perun_backend_ckb::money::token_in);
     Ok((capacity, tokens.map(|(_, amount)| amount).sum()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_demos_on_one_chain_are_told_of_each_other() {
+        let taken = RpcError::from_node(-1111, "PoolRejectedRBF: RBF rejected");
+        assert!(rival(&taken).contains("another demo on this chain"), "{}", rival(&taken));
+        assert!(!rival(&RpcError::Duplicate).contains("another demo"));
+    }
 }

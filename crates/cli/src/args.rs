@@ -96,7 +96,8 @@ const INSPECTABLE: &str = "\
 What can be explained:
   a transaction     as JSON (also a whole RPC request or reply), as bytes, or by its hash
   a channel         by its id, by the out point of its cell, or the cell's data
-  encoded values    a state, a signed state, parameters, a setup, a witness or its action
+  encoded values    a state, a signed state, parameters, a setup, a witness or its action, in this
+                    project's encoding (docs/encoding.md), not in Ethereum's ABI or go-perun's
 A hash, an id or an out point needs --ckb-rpc. With it, a transaction's spent cells are looked up,
 and the verdict of the channel script is computed here.";
 

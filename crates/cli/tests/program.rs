@@ -426,7 +426,6 @@ impl Drop for Place {
 fn interrupted_in_peace(mut demo: Running, place: &Place) {
     assert_eq!(demo.interrupt(), Some(5));
     let mut err = String::new();
-    // Ends only when the node has: it writes there too.
     std::io::Read::read_to_string(&mut demo.child.stderr.take().unwrap(), &mut err).unwrap();
     assert_eq!(err, "perun: the demo was interrupted; its chains and its people are gone\n");
     let rest = demo.lines.by_ref().map_while(Result::ok).find(|line| line.contains("FAILED"));

@@ -45,6 +45,12 @@ impl Deed {
         Self { action: inspect::action_name(action), channel, version }
     }
 
+    /// Whether it is allowed because all consent, and not for what it is.
+    #[must_use]
+    pub fn is_consent(&self) -> bool {
+        matches!(self.action, "coop_spend" | "spendByConsent")
+    }
+
     /// For people, without the channel.
     #[must_use]
     pub fn words(&self) -> String {

@@ -95,7 +95,9 @@ impl<W: Write> Human<W> {
         does: &[Deed],
         costs: &str,
     ) -> io::Result<()> {
-        let does = if does.is_empty() { name.to_owned() } else { deed::words(does) };
+        // A transaction by consent is whatever both wanted: the story knows what.
+        let consent = does.iter().any(Deed::is_consent);
+        let does = if does.is_empty() || consent { name.to_owned() } else { deed::words(does) };
         let costs = self.look.paint(Style::Dim, costs);
         writeln!(self.out, "   {chain}, {by}: {does}  {costs}")
     }
@@ -280,6 +282,20 @@ Summary
         let text = told(LIVE, whole_story);
         assert!(text.contains("\u{1b}[1m1. Open\u{1b}[0m"));
         assert!(text.contains("\r   [#####.....]  50 % 1 of 2"));
+    }
+
+    #[test]
+    fn what_all_consent_to_is_called_what_the_story_calls_it() {
+        let text = told(Look::PLAIN, |narrator| {
+            let does = ["coop_spend", "create"].map(|action| Deed {
+                action,
+                channel: None,
+                version: None,
+            });
+            let (name, by, hash, fee, bytes, cycles) = ("top up", "Alice", [1; 32], 1, 2, 3);
+            narrator.transaction(&Transaction { name, by, does: &does, hash, fee, bytes, cycles });
+        });
+        assert!(text.starts_with("   CKB, Alice: top up  "), "{text}");
     }
 
     #[test]

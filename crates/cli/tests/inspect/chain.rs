@@ -161,8 +161,8 @@ fn the_first_transaction_of_the_chain_is_explained_however_long_it_is() {
     assert_eq!(json["status"], "committed", "{json}");
     assert_eq!(json["impossible"], Value::Null);
     assert_eq!(json["fee"], Value::Null);
-    let long = ckb_types::bytes::Bytes::from(vec![0; 700_000]);
-    let tx = tx.as_advanced_builder().output_data(long.pack()).build();
+    let long = Bytes::from(vec![0; 700_000]);
+    let tx = payment(&ledger).as_advanced_builder().output_data(long.pack()).build();
     let problem = explain(&ledger, &hex::full(tx.data().as_slice())).unwrap_err();
     assert!(problem.to_string().contains("no block has room"), "{problem}");
 }

@@ -260,7 +260,44 @@ fn the_demo_ends_with_a_summary_in_which_nobody_lost_anything() {
     for message in ["offer", "acceptance", "secret", "last signature", "taking back"] {
         assert!(cuts.iter().any(|cut| cut["what"] == message), "{message}");
     }
-    assert!(lines.iter().any(|line| line["event"] == "ethereum_transaction"));
+    balances_add_up(&lines);
+    let told = registrations(&lines);
+    let alone = ["transaction Bob 1", "transaction Alice 2", "transaction Alice 1"];
+    assert_eq!(told[..3], alone);
+    for line in ["ethereum_transaction Bob 1", "ethereum_transaction Alice 3", "transaction Bob 3"]
+    {
+        assert!(told[3..].iter().any(|told| told == line), "{line} is not in {told:?}");
+    }
+}
+
+/// A reader can add it up: what both had is what both have now and what went to fees, in every
+/// scene and for every kind of money.
+fn balances_add_up(lines: &[serde_json::Value]) {
+    let tables = lines.iter().filter(|line| line["event"] == "balances");
+    // The hub's scene shows one user of many.
+    let tables: Vec<_> = tables.filter(|it| !it.to_string().contains("hub")).collect();
+    assert_eq!(tables.len(), 8);
+    for table in tables {
+        let mut left = std::collections::BTreeMap::new();
+        for row in table["rows"].as_array().unwrap() {
+            let units = |name: &str| row[name].as_str().unwrap().parse::<i128>().unwrap();
+            let difference = units("before") - units("units") - units("fees");
+            *left.entry(row["asset"].as_str().unwrap()).or_insert(0) += difference;
+        }
+        assert!(!left.is_empty() && left.values().all(|sum| *sum == 0), "{table}");
+    }
+}
+
+/// Who registered which versions, and on which chain, in the order of the story.
+fn registrations(lines: &[serde_json::Value]) -> Vec<String> {
+    let told = lines.iter().filter(|line| line["does"][0]["action"] == "register");
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let told = told.map(|line| {
+        assert!(text(&line["fee"]).parse::<u128>().unwrap() > 0);
+        let (event, by) = (text(&line["event"]), text(&line["by"]));
+        format!("{event} {by} {}", text(&line["does"][0]["version"]))
+    });
+    told.collect()
 }
 
 #[test]
@@ -375,10 +412,25 @@ fn the_demo_runs_on_two_chains_behind_rpc() {
     let chain = perun_embedded_evm::Chain::new(perun_embedded_evm::Options::dev());
     let ethereum = perun_embedded_evm::serve(chain.clone(), "127.0.0.1:0").unwrap();
     let ckb = opening["rpc"].as_str().unwrap();
-    let (code, out, err) = run(&["demo", "--json", "--ckb-rpc", ckb, "--evm-rpc", ethereum.url()]);
+    let Running { child, lines } = &mut devnet;
+    let (ended, told) = std::thread::scope(|scope| {
+        // Read while it runs: a full pipe would stop the chain.
+        let told = scope.spawn(|| lines.map_while(Result::ok).collect::<Vec<_>>());
+        let ended = run(&["demo", "--json", "--ckb-rpc", ckb, "--evm-rpc", ethereum.url()]);
+        child.kill().unwrap();
+        (ended, told.join().unwrap())
+    });
+    let (code, out, err) = ended;
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(lines_of(&out).last().unwrap()["balances_ok"], true);
     assert!(chain.head().number > 20, "nothing happened there");
+    // What is done to a channel is told with its whole name.
+    let told: Vec<_> = told.iter().filter(|line| line.contains("\"register\"")).collect();
+    let block: serde_json::Value = serde_json::from_str(told[0]).unwrap();
+    let deed = &block["transactions"][0]["actions"][0];
+    assert_eq!(deed["action"], "register");
+    assert_eq!(deed["channel"].as_str().unwrap().len(), 66, "{deed}");
+    assert!(deed["version"].as_str().unwrap().parse::<u64>().is_ok(), "{deed}");
 }
 
 /// A folder for one test's temporary files, gone with it.

@@ -4,6 +4,7 @@
 //! whatever is registered here is removed once, by its owner or by [`remove_all`], and after
 //! [`interrupt`] nothing is registered any more.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,9 @@ use perun_embedded_ckb::real_node::{NodeError, RealNode};
 
 use super::Failure;
 use super::anvil::Anvil;
+
+/// How often a folder may resist.
+const TRIES_MAX: usize = 100;
 
 static NODE: Mutex<Option<RealNode>> = Mutex::new(None);
 static ANVIL: Mutex<Option<Anvil>> = Mutex::new(None);
@@ -41,29 +45,43 @@ pub(super) fn keep_anvil<T>(
     Ok(started)
 }
 
-pub(super) fn folder(path: &Path) {
+/// Does what makes this folder, which is then somebody's. Who interrupts waits until it is made: one
+/// that is made later would stay.
+pub(super) fn folder<T>(
+    path: &Path,
+    make: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let mut folders = lock(&FOLDERS);
     if INTERRUPTED.load(Ordering::SeqCst) {
-        drop(folders);
-        stay_if_interrupted();
-        return;
+        return Err("interrupted".into());
     }
     folders.push(path.to_owned());
+    make()
 }
 
 /// Removes a folder of somebody who is done with it.
 pub(super) fn remove(path: &Path) {
-    lock(&FOLDERS).retain(|known| known != path);
-    // What cannot be removed is the system's to clean: it lies in its folder for such things.
-    let _ = std::fs::remove_dir_all(path);
+    let mut folders = lock(&FOLDERS);
+    take_away(path);
+    folders.retain(|known| known != path);
+}
+
+/// Somebody whose node still runs may put a file there meanwhile. What cannot be removed at all is
+/// the system's to clean: it lies in its folder for such things.
+fn take_away(path: &Path) {
+    for _ in 0..TRIES_MAX {
+        match std::fs::remove_dir_all(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => std::thread::yield_now(),
+            _ => return,
+        }
+    }
 }
 
 /// Stops the nodes and removes every folder.
 pub(super) fn remove_all() {
     drop(lock(&NODE).take());
     drop(lock(&ANVIL).take());
-    let folders = core::mem::take(&mut *lock(&FOLDERS));
-    folders.iter().for_each(|path| remove(path));
+    lock(&FOLDERS).drain(..).for_each(|path| take_away(&path));
 }
 
 /// The same before the process ends by a signal, which is up to the caller.

@@ -69,7 +69,6 @@ impl Party {
         let tag = u64::from_le_bytes(tag);
         let folder =
             std::env::temp_dir().join(format!("perun-demo-{}-{tag:x}", std::process::id()));
-        leftovers::folder(&folder);
         let mut ledgers = vec![AnyLedger::joint(ledger(stage, Arc::new(keys))?)];
         if let Some(wallet) = &ethereum {
             let inner = stage.ethereum.ledger(wallet.clone())?;
@@ -78,7 +77,7 @@ impl Party {
                 Some(instead) => AnyLedger::deposit(Cheater { inner, instead }),
             });
         }
-        let node = start(stage, &folder, session, ledgers)?;
+        let node = leftovers::folder(&folder, || start(stage, &folder, session, ledgers))?;
         let (node, events) = (Some(node), VecDeque::new());
         Ok(Self { name, lock, session, wallet, ethereum, node, folder, events })
     }

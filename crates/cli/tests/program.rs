@@ -335,6 +335,14 @@ fn an_address_that_is_none_is_refused_before_anything_is_told() {
 }
 
 #[test]
+fn a_ckb_chain_that_is_not_there_is_said_to_be_so() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, out, _) = run(&["demo", "--ckb-rpc", &format!("http://{free}")]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("cannot be reached") && out.contains("`perun devnet`"), "{out}");
+}
+
+#[test]
 fn an_ethereum_node_is_no_ckb_node() {
     let chain = perun_embedded_evm::Chain::new(perun_embedded_evm::Options::dev());
     let ethereum = perun_embedded_evm::serve(chain, "127.0.0.1:0").unwrap();

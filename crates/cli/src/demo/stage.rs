@@ -157,10 +157,14 @@ fn chain(
     if let Some(url) = &options.ckb_rpc {
         let rpc = Arc::new(HttpRpc::new(url).map_err(words)?);
         rpc.chain().map_err(|error| {
+            // Its words of what is unknown now are for transactions; nothing was sent yet.
+            let reason = match error {
+                RpcError::Transport(reason) => format!("the CKB node cannot be reached ({reason})"),
+                error => node_words(&error),
+            };
             format!(
-                "{}. --ckb-rpc wants a CKB chain that runs and makes blocks on demand: `perun \
-                 devnet` in another terminal, then --ckb-rpc http://127.0.0.1:8114",
-                node_words(&error)
+                "{reason}. --ckb-rpc wants a CKB chain that runs and makes blocks on demand: `perun \
+                 devnet` in another terminal, then --ckb-rpc http://127.0.0.1:8114"
             )
         })?;
         narrator.note(&format!(

@@ -45,7 +45,7 @@ fn report(tx: &TransactionView, env: &Env, node: Option<&Node<'_>>) -> Result<Re
     facts(&mut report, tx);
     judged(&mut report, tx, spent.as_deref(), env);
     if makes_money {
-        report.note("It spends nothing: the first of a block makes what the block earns.");
+        report.note("The first of a block spends nothing, and makes what the block earns.");
     } else if spent.is_none() {
         report.note(match node {
             Some(_) => "The node does not know all spent cells, so there is no fee and no verdict.",
@@ -92,7 +92,8 @@ fn facts(report: &mut Report, tx: &TransactionView) {
     report.fact("hash", "hash", hex::full(tx.hash().as_slice()));
     report.fact_as("bytes", "size", format!("{size} bytes"), size);
     let (inputs, outputs) = (tx.inputs().len(), tx.outputs().len());
-    report.fact_as("inputs", "spends", words::count(inputs, "cell"), inputs);
+    let spends = if tx.is_cellbase() { "nothing".to_owned() } else { words::count(inputs, "cell") };
+    report.fact_as("inputs", "spends", spends, inputs);
     report.fact_as("outputs", "makes", words::count(outputs, "cell"), outputs);
 }
 

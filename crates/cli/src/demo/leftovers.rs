@@ -45,8 +45,8 @@ pub(super) fn keep_anvil<T>(
     Ok(started)
 }
 
-/// Does what makes this folder, which is then somebody's. Who interrupts waits until it is made: one
-/// that is made later would stay.
+/// Does what makes this folder, which is then somebody's. Who interrupts waits until it is made:
+/// one that is made later would stay.
 pub(super) fn folder<T>(
     path: &Path,
     make: impl FnOnce() -> Result<T, Failure>,

@@ -280,7 +280,7 @@ fn issue(
     Err(format!("the gift {hash:#x} was not committed within {BLOCKS_MAX} blocks"))
 }
 
-/// Why the first account's money could not be spent: everybody who shows a demo takes it from there.
+/// Why the first account's money could not be spent, from which every demo takes its own.
 fn rival(error: &RpcError) -> Failure {
     match error {
         RpcError::Rbf { .. } | RpcError::Dead { .. } | RpcError::Unknown { .. } => format!(

@@ -205,7 +205,7 @@ mod tests {
 
     fn whole_story(narrator: &mut dyn Narrator) {
         narrator.step("Open");
-        let (name, hash) = ("opens the channel", [0xab; 32]);
+        let (name, hash) = ("top up", [0xab; 32]);
         let (by, fee, bytes, cycles) = ("Alice and Bob", 1_500, 900, 3_440_000);
         narrator.transaction(&Transaction { name, by, does: &[], hash, fee, bytes, cycles });
         let does = &[Deed { action: "register", channel: None, version: Some("3".to_owned()) }];
@@ -250,7 +250,7 @@ mod tests {
     fn the_story_without_a_terminal_is_plain_text() {
         let expected = "
 1. Open
-   CKB, Alice and Bob: opens the channel  0xababab…ababab · fee 0.000015 CKB · 900 bytes · 3.4 M cycles
+   CKB, Alice and Bob: top up  0xababab…ababab · fee 0.000015 CKB · 900 bytes · 3.4 M cycles
    Ethereum, Bob: registers version 3  0xababab…ababab · fee 0.000292918 ETH · 204146 gas
    2 of 2
    Bob asks for the swap:

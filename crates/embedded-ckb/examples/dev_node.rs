@@ -1,8 +1,8 @@
 //! A real CKB node on a dev chain with the well-known scripts, until it is interrupted.
 //!
-//! `scripts/setup-ckb-node.sh start` runs it; its argument is the port of the RPC. What it prints is
-//! what a client needs: the address, the keys that own money, and where each script is. The chain is
-//! gone with the process.
+//! `scripts/setup-ckb-node.sh start` runs it; its argument is the port of the RPC. What it prints
+//! is what a client needs: the address, the keys that own money, and where each script is. The
+//! chain is gone with the process.
 
 use ckb_types::prelude::*;
 use perun_embedded_ckb::testkit::Key;

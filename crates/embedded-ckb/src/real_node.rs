@@ -1,9 +1,9 @@
 //! A real node for one test: its own folder, its own ports, the same first block.
 //!
 //! The binary is looked for in the variable [`BINARY_VARIABLE`], else where
-//! `scripts/setup-ckb-node.sh` keeps it. Nothing is downloaded or built here. The invariant: the node
-//! that was started is stopped, by its own process, when the value goes away, and its folder goes
-//! with it.
+//! `scripts/setup-ckb-node.sh` keeps it. Nothing is downloaded or built here. The invariant: the
+//! node that was started is stopped, by its own process, when the value goes away, and its folder
+//! goes with it.
 
 use crate::chain::MINER_ARGS;
 use crate::genesis::{Genesis, GenesisError, MESSAGE};

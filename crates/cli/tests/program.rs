@@ -514,7 +514,10 @@ fn a_demo_that_is_interrupted_while_its_node_starts_leaves_no_folder() {
     while !started() {
         std::thread::yield_now();
     }
+    // The node would be waited for twice as long.
+    let interrupted = std::time::Instant::now();
     interrupted_in_peace(demo, &place);
+    assert!(interrupted.elapsed().as_secs() < 30);
 }
 
 #[test]

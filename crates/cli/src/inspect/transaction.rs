@@ -148,7 +148,7 @@ fn flaws(tx: &TransactionView, puts_in: Option<u128>, makes: u128) -> Vec<String
         (makes > u128::from(u64::MAX), "makes more CKB than there can be"),
         (outputs != tx.outputs_data().len(), "does not have data for each of its cells"),
     ];
-    flaws.into_iter().filter_map(|(is_so, flaw)| is_so.then(|| flaw.to_owned())).collect()
+    flaws.into_iter().filter(|(is_so, _)| *is_so).map(|(_, flaw)| flaw.to_owned()).collect()
 }
 
 fn sum(cells: &[Cell]) -> u128 {

@@ -499,6 +499,8 @@ fn a_demo_that_is_interrupted_on_its_own_node_does_not_blame_the_node() {
     // The chain of `perun devnet` has the first block that the demo wants.
     let devnet = env!("CARGO_BIN_EXE_perun");
     let run = format!("exec {devnet} devnet --listen 127.0.0.1:$port --block-interval 3600");
+    // A folder that takes a while to remove: time enough to notice that the node is gone.
+    let run = format!("mkdir $3/full && (cd $3/full && seq 30000 | xargs touch)\n{run}");
     let mut demo = place.demo(&run);
     demo.line_with("of 2000");
     assert_eq!(place.count("perun-ckb-node-"), 1);

@@ -9,7 +9,13 @@ use perun_embedded_ckb::testkit::Key;
 use perun_embedded_ckb::{real_node::RealNode, well_known};
 use std::sync::mpsc;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
+    let Err(error) = run() else { return std::process::ExitCode::SUCCESS };
+    eprintln!("{error}");
+    std::process::ExitCode::FAILURE
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let genesis = well_known::builder()?.build()?;
     let (stop, stopped) = mpsc::channel();
     ctrlc::set_handler(move || {

@@ -159,6 +159,9 @@ impl House {
         let admitted = self.has_room(peer);
         if admitted {
             self.seat(message.opening, peer.clone(), salt);
+        } else if peer.name().is_some() {
+            // go-perun would wait for its whole timeout, and hold its channels all that time.
+            self.decline(peer, message.opening, DeclineReason::Busy {});
         }
         admitted
     }

@@ -20,6 +20,7 @@ mod enduring;
 mod exchanging;
 mod founding;
 mod goperun;
+mod hostile;
 mod opening;
 mod paying;
 mod phases;

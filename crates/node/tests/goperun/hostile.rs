@@ -343,7 +343,7 @@ fn h18_proposals_without_end_are_declined() {
     let mut theirs = ours.clone();
     theirs.peers[0] = mallory.clone();
     for number in 0..PER_PEER + 3 {
-        theirs.base.id[..8].copy_from_slice(&number.to_le_bytes());
+        theirs.base.id[..8].copy_from_slice(&u64::try_from(number).unwrap().to_le_bytes());
         story.hear_from(1, &mallory, Message::LedgerProposal(theirs.clone()));
         assert_eq!(refusal(aside(&story, 1)), number >= PER_PEER, "{number}");
     }

@@ -8,10 +8,9 @@ mod evm;
 mod hostile;
 mod story;
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use common::CHALLENGE_SECS;
-use evm::ETHER;
 use perun_channel::Version;
 use perun_goperun::{AppState, Message, Serializer};
 use perun_node::{AnyLedger, House, NodeError, SessionKey};

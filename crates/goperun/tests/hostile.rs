@@ -33,7 +33,7 @@ fn h1_no_bytes_bring_a_decoder_down() {
 
 /// The longest lists of the smallest elements, at every place where a list may stand.
 #[test]
-fn a_frame_full_of_empty_elements_stays_within_the_bound() {
+fn h1_a_frame_full_of_empty_elements_stays_within_the_bound() {
     // The field numbers on the way to the list, from the envelope down.
     let lists: [&[u8]; 22] = [
         &[1, 1],
@@ -97,7 +97,7 @@ fn put_varint(out: &mut Vec<u8>, mut number: usize) {
 
 /// Claims of huge lists cost nothing: go-perun reserves their memory before it reads them.
 #[test]
-fn a_huge_count_in_a_few_bytes_asks_for_no_memory() {
+fn h1_a_huge_count_in_a_few_bytes_asks_for_no_memory() {
     for count in [[0xff, 0xff, 0xff, 0x7f], [0xff; 4], [0, 0, 0, 0x40]] {
         let (refused, asked) = counted(|| Serializer::Native.decode(&count).unwrap_err());
         assert!(matches!(refused, DecodeError::Limit(_)));
@@ -136,7 +136,7 @@ fn an_inbox_comes_to_an_end_with_every_stream() {
 
 /// Keys of strangers go to the verifier as they come.
 #[test]
-fn no_address_brings_its_verifier_down() {
+fn h3_no_address_brings_its_verifier_down() {
     let mut random = Random::new(11);
     let modulus = [vec![0x80], random.bytes(255)].concat();
     let address = [&[0, 1, b'x', 1, 0][..], &modulus, &[0, 1, 0, 1]].concat();
@@ -155,7 +155,7 @@ fn no_address_brings_its_verifier_down() {
 
 /// A message that decodes says the same in both formats, so nothing slips through one of them.
 #[test]
-fn both_formats_carry_the_same() {
+fn m1_both_formats_carry_the_same() {
     let mut random = Random::new(5);
     for round in 0..1_700_u64 {
         let envelope = random.envelope(u8::try_from(round % 17).unwrap());

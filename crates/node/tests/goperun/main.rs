@@ -107,7 +107,7 @@ fn a_refused_payment_leaves_the_channel_as_it_was() {
 }
 
 #[test]
-fn payments_that_cross_are_both_made_in_the_end() {
+fn h14_payments_that_cross_are_both_made_in_the_end() {
     let mut story = Story::open(Serializer::Native);
     story.order(0, 10);
     story.order(1, 4);
@@ -122,7 +122,7 @@ fn payments_that_cross_are_both_made_in_the_end() {
 }
 
 #[test]
-fn what_is_no_update_of_this_channel_is_refused_at_once() {
+fn h14_what_is_no_update_of_this_channel_is_refused_at_once() {
     let mut story = Story::open(Serializer::Native);
     story.order(0, 10);
     let Some(Message::Update(update)) = story.word(0) else { panic!("an update") };

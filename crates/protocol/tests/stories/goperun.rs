@@ -15,7 +15,7 @@ pub(crate) fn go_perun() -> Config {
     Config { dialect: Dialect::GoPerun, ..Config::default() }
 }
 
-fn terms_of(pair: &Pair, balances: [u128; 2]) -> perun_protocol::Terms {
+pub(crate) fn terms_of(pair: &Pair, balances: [u128; 2]) -> perun_protocol::Terms {
     let row = balances.map(Amount::new).to_vec();
     pair.terms_of(Allocation::new(vec![ether()], vec![row], vec![]).unwrap())
 }
@@ -204,7 +204,7 @@ fn only_the_version_above_is_signed() {
 }
 
 #[test]
-fn of_two_updates_that_cross_ours_comes_first() {
+fn h14_of_two_updates_that_cross_ours_comes_first() {
     let mut pair = open([10, 10]);
     pair.pay(0, 2);
     let ours = proposed(&said(&mut pair)).unwrap();
@@ -230,7 +230,7 @@ fn two_of_one_content_are_each_other_s_answer() {
 /// The peer keeps our signature on what it refused. The next version is that one's, so nothing that
 /// moves money is signed with it.
 #[test]
-fn after_a_refusal_the_version_is_filled_before_anything_else() {
+fn h15_after_a_refusal_the_version_is_filled_before_anything_else() {
     let mut pair = open([10, 10]);
     pair.pay(0, 2);
     let first = proposed(&said(&mut pair)).unwrap();
@@ -365,7 +365,7 @@ pub(crate) fn standing(pair: &Pair, state: &State) -> Body<Signature> {
 }
 
 #[test]
-fn a_lost_answer_is_asked_for_once_and_found() {
+fn h13_h14_a_lost_answer_is_asked_for_once_and_found() {
     let mut pair = open([10, 10]);
     pair.pay(0, 2);
     let ours = proposed(&said(&mut pair)).unwrap();

@@ -21,6 +21,7 @@ mod exchanging;
 mod founding;
 mod goperun;
 mod hostile;
+mod hostile_opening;
 mod opening;
 mod paying;
 mod phases;

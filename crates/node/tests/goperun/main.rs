@@ -5,6 +5,7 @@
 mod common;
 #[path = "../common/evm.rs"]
 mod evm;
+mod flood;
 mod hostile;
 mod story;
 

@@ -162,6 +162,11 @@ fn proposals_that_nobody_can_pay_are_declined() {
         let said = story.word(1);
         assert!(matches!(said, Some(Message::ProposalReject { .. })), "{said:?}");
     }
+    let nobody = Party::ethereum(Address::ZERO).unwrap();
+    let mut other = LedgerProposal { participant: nobody, ..proposal.clone() };
+    other.base.id = [60; 32];
+    story.hear(1, Message::LedgerProposal(other));
+    assert!(refusal(story.word(1)), "nobody could sign for that address");
     story.hear(1, Message::LedgerProposal(proposal));
     story.rest();
     story.until(PhaseName::Open);

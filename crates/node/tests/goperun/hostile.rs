@@ -326,7 +326,7 @@ fn h14_an_update_of_a_channel_that_is_not_there_is_refused_at_once() {
         bytes[0] ^= 1;
         let outcome = update.state.state().outcome().clone();
         let state = State::initial(ChannelId::new(bytes), outcome);
-        Update { state: AppState::new(Address::ZERO, state).unwrap(), ..update.clone() }
+        Update { state: AppState::new(Address::ZERO, state).unwrap(), ..update }
     };
     story.hear(1, Message::Update(elsewhere));
     assert!(refusal(story.word(1)));

@@ -175,6 +175,24 @@ fn h15_a_second_refusal_does_not_cost_the_answer_that_comes_after_it() {
     });
 }
 
+/// go-perun takes no version but the next, so the one that it refused is filled first, whenever.
+#[test]
+fn h15_a_payment_long_after_a_refusal_begins_with_the_filler() {
+    let mut pair = open([10, 10]);
+    pair.pay(0, 2);
+    refuses(&mut pair, 1);
+    let filler = proposed(&said(&mut pair)).unwrap();
+    refuses(&mut pair, 1);
+    said(&mut pair);
+    pair.pay(0, 3);
+    assert_eq!(proposed(&said(&mut pair)), Some(filler.clone()));
+    answers(&mut pair, &filler);
+    let payment = proposed(&said(&mut pair)).unwrap();
+    assert_eq!(payment.version(), Version::new(2));
+    answers(&mut pair, &payment);
+    assert_eq!(pair.balances(0), [7, 13]);
+}
+
 /// Only the filler is taken late, and only with the peer's signature.
 #[test]
 fn h15_no_other_late_answer_counts() {

@@ -1,13 +1,14 @@
 # The two commands to know: `make demo` shows the software at work, `make test` checks everything.
 # Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
 
-.PHONY: demo test fmt tidy lint docs unit interop vectors vectors-spoilt evm-tools evm prove anvil xudt toolchain scripts node lint-onchain \
+.PHONY: demo help test fmt tidy lint docs unit interop vectors vectors-spoilt evm-tools evm prove anvil xudt toolchain scripts node lint-onchain \
         costs real-node demo-embedded demo-real models seeds mutants fuzz disputes bench again setup
 
 CARGO  := cargo
 LOCKED := --locked
 XTASK  := $(CARGO) run $(LOCKED) --quiet --package xtask --
-PERUN  := $(CARGO) run $(LOCKED) --release --package perun-cli --
+# As in the README: with `--package` some crates would be compiled again, with other features.
+PERUN  := $(CARGO) run $(LOCKED) --release --
 
 # Crates with tests against a real node, behind their feature `real-node-tests`.
 REAL_NODE_CRATES ?= perun-embedded-ckb perun-backend-ckb
@@ -23,6 +24,15 @@ STEPS := fmt tidy lint docs unit evm-tools evm prove anvil xudt toolchain script
          seeds mutants disputes bench costs node real-node demo-real again
 
 demo: demo-embedded
+
+help:
+	@echo "make demo        the software at work, on embedded chains"
+	@echo "make demo-real   the same on a real CKB node and a real Anvil"
+	@echo "make test        every check, in the order of their price; each is a target of its own:"
+	@echo "                 $(STEPS)"
+	@echo "make setup       the compilers, the node and Anvil, for those who want the waiting done before"
+	@echo "make interop     the messages of go-perun against go-perun itself (needs Go)"
+	@echo "make fuzz        ten million spoilt messages of go-perun peers"
 
 test:
 	@scripts/run-steps.sh $(STEPS)

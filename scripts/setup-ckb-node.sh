@@ -4,8 +4,9 @@
 #
 #   scripts/setup-ckb-node.sh install    build where missing, then print the path of the program
 #   scripts/setup-ckb-node.sh path       print the path, or fail where there is no node
-#   scripts/setup-ckb-node.sh start      run a dev chain on it, with known keys, sUDT, Omnilock,
-#                                        anyone-can-pay and multisig v2, until Ctrl-C
+#   scripts/setup-ckb-node.sh start [PORT]  run a dev chain on it, with known keys, sUDT, Omnilock,
+#                                        anyone-can-pay and multisig v2, until Ctrl-C; its RPC is on
+#                                        127.0.0.1, at PORT (default: 8114)
 #
 # PERUN_XUDT_BIN      a file with the xUDT program, which no package has: it is on the chain too
 # PERUN_DEVNET_HOME   the folder (default: ~/.cache/perun-devnet)
@@ -83,16 +84,18 @@ install() {
 }
 
 start() {
-    local node
+    local node port=${1:-8114}
     node=$(install)
     cd "$PROJECT" || return
-    PERUN_CKB_BIN=$node exec cargo run --locked --quiet --package perun-embedded-ckb \
-        --features real-node,well-known --example dev_node
+    note "building what starts it and puts the scripts on its chain; some minutes the first time"
+    PERUN_CKB_BIN=$node exec cargo run --locked --package perun-embedded-ckb \
+        --features real-node,well-known --example dev_node -- "$port"
 }
 
 case ${1:-install} in
 install) install ;;
 path) present || fail "no ckb $VERSION in $HOME_DIR; scripts/setup-ckb-node.sh install builds it"; echo "$NODE" ;;
-start) start ;;
+start) start "${2:-}" ;;
+-h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" ;;
 *) fail "unknown command $1 (install, path, start)" ;;
 esac

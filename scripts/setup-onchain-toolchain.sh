@@ -9,6 +9,12 @@
 # PERUN_ONCHAIN_RUSTC_DEB   the Debian version of rustc-web to take (default: what apt offers)
 set -euo pipefail
 
+case ${1:-} in
+'') ;;
+-h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;;
+*) echo "on-chain toolchain: unknown argument $1 (--help explains)" >&2; exit 2 ;;
+esac
+
 DEST=$(realpath -m "${PERUN_ONCHAIN_TOOLCHAIN:-$HOME/.cache/perun-onchain-toolchain}")
 TARGET=riscv64imac-unknown-none-elf
 # The B extension on, atomics off. LLVM counts zaamo and zalrsc apart from `a`, so all three are named.

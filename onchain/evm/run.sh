@@ -2,7 +2,8 @@
 # Everything about the Ethereum contracts: run.sh install | anvil | build | prove | mutants | test | gas | sizes |
 # artifacts [--check] | fmt [--check]
 set -eu
-cd "$(dirname "$0")"
+me="$(realpath "$0")"
+cd "$(dirname "$me")"
 
 forge() {
     [ -x node_modules/.bin/forge ] || { echo "run.sh install comes first" >&2; exit 1; }
@@ -40,5 +41,5 @@ case "$command" in
         node tools/artifacts.js "$@"
         ;;
     fmt) forge fmt "$@" ;;
-    *) sed -n '2,3s/^# //p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,3s/^# //p' "$me" >&2; exit 2 ;;
 esac

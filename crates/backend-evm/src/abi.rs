@@ -3,6 +3,7 @@
 //! The invariant: what a chain says becomes a value of `perun-channel` only if it is one, spelt the
 //! one way that is hashed; anything else is an error and never a panic.
 
+pub mod call;
 pub mod convert;
 pub mod packed;
 pub mod solidity;

@@ -18,7 +18,7 @@ Exit codes:
   2  the command line was not understood
   3  the input is not something that can be explained
   4  the CKB node was not reached, refused, or does not know what was asked for
-  5  something on this machine is in the way: a file, a port, a signal
+  5  something on this machine is in the way: a file, a port, a signal, a full disk
 
 Environment:
   NO_COLOR           if set, no colours
@@ -26,6 +26,7 @@ Environment:
                      programs that are built in
   PERUN_CKB_BIN      the `ckb` program for `demo --real-node`, instead of the one that
                      scripts/setup-ckb-node.sh keeps
+  PERUN_DEVNET_HOME  where that script keeps it, if not in ~/.cache/perun-devnet
   PERUN_ANVIL_BIN    the `anvil` program for `demo --real-node`; unset: the chain in the process";
 
 #[derive(Debug, Subcommand)]
@@ -46,11 +47,11 @@ pub(crate) struct Demo {
     /// Use the CKB node at this address: `perun devnet`, or a dev chain with the RPC modules
     /// Indexer and IntegrationTest and a block assembler, as `scripts/setup-ckb-node.sh start`
     /// runs one.
-    #[arg(long, value_name = "URL", conflicts_with = "real_node")]
+    #[arg(long, value_name = "URL", value_parser = ckb_url, conflicts_with = "real_node")]
     pub(crate) ckb_rpc: Option<String>,
     /// Use the Ethereum node at this address: an Anvil, or another dev chain that takes
     /// anvil_setBalance, evm_increaseTime and evm_mine.
-    #[arg(long, value_name = "URL", conflicts_with = "real_node")]
+    #[arg(long, value_name = "URL", value_parser = evm_url, conflicts_with = "real_node")]
     pub(crate) evm_rpc: Option<String>,
     /// Start a real CKB node and use it, instead of the chain inside this process; and an Anvil, if
     /// PERUN_ANVIL_BIN names its program.
@@ -84,7 +85,7 @@ pub(crate) struct Inspect {
     #[arg(value_name = "WHAT")]
     pub(crate) what: String,
     /// The CKB node to ask for what the input does not contain.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = ckb_url)]
     pub(crate) ckb_rpc: Option<String>,
     /// Print one JSON object.
     #[arg(long)]
@@ -95,13 +96,51 @@ const INSPECTABLE: &str = "\
 What can be explained:
   a transaction     as JSON (also a whole RPC request or reply), as bytes, or by its hash
   a channel         by its id, by the out point of its cell, or the cell's data
-  encoded values    a state, a signed state, parameters, a setup, a witness or its action
+  encoded values    a state, a signed state, parameters, a setup, a witness or its action, in this
+                    project's encoding (docs/encoding.md), not in Ethereum's ABI or go-perun's
 A hash, an id or an out point needs --ckb-rpc. With it, a transaction's spent cells are looked up,
 and the verdict of the channel script is computed here.";
+
+fn ckb_url(text: &str) -> Result<String, String> {
+    url(text, &["http://"], "http://127.0.0.1:8114")
+}
+
+fn evm_url(text: &str) -> Result<String, String> {
+    url(text, &["http://", "https://"], "http://127.0.0.1:8545")
+}
+
+/// Takes an address that has a scheme that is spoken here and a host, and whose port is one.
+fn url(text: &str, schemes: &[&str], example: &str) -> Result<String, String> {
+    let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
+    let authority = rest.and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().is_ok()),
+        _ => (authority, true),
+    };
+    if host.is_empty() || !port || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(format!(
+            "not an address that starts with {}, such as {example}",
+            schemes.join(" or ")
+        ));
+    }
+    Ok(text.to_owned())
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_checked_before_anything_is_done_with_them() {
+        for good in ["http://127.0.0.1:8114", "http://localhost", "http://[::1]:1/path"] {
+            assert_eq!(ckb_url(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "garbage", "ftp://x", "http://", "http:///x", "http://:1", "http://a b"] {
+            assert!(ckb_url(bad).is_err() && evm_url(bad).is_err(), "{bad}");
+        }
+        assert!(ckb_url("http://x:99999").is_err() && ckb_url("https://x").is_err());
+        assert!(evm_url("https://x/key").is_ok());
+    }
     use clap::CommandFactory;
 
     #[test]

@@ -64,6 +64,8 @@ pub fn run(
     let server = serve(chain.clone(), options.listen)
         .map_err(|error| Problem::Listen { address: options.listen, error })?;
     listener.opened(&opening::report(server.url(), &chain, &programs, options.pace)?);
+    // Nobody would know where the chain is.
+    listener.check()?;
 
     let mut teller = Teller::new(&chain)?;
     let mut last_block = Instant::now();
@@ -76,11 +78,11 @@ pub fn run(
             last_block = Instant::now();
             mine(&chain)?;
         }
-        teller.tell(&chain, &programs, listener)?;
+        teller.tell(&chain, listener)?;
     }
     drop(server);
     listener.closed(chain.tip_header()?.number());
-    Ok(())
+    listener.check()
 }
 
 /// Makes a block of now, or of just after the tip if a client has moved the chain's clock ahead.
@@ -108,12 +110,7 @@ impl Teller {
     }
 
     /// Tells of blocks with transactions since the last time, whoever made them.
-    fn tell(
-        &mut self,
-        chain: &Chain,
-        programs: &Programs,
-        listener: &mut Listener,
-    ) -> Result<(), Problem> {
+    fn tell(&mut self, chain: &Chain, listener: &mut Listener) -> Result<(), Problem> {
         let known = chain.header_by_number(self.number)?;
         let tip = chain.tip_header()?;
         if known.is_none_or(|header| header.hash() != self.hash) {
@@ -127,7 +124,7 @@ impl Teller {
             if let Some(block) = chain.block_by_number(number)?
                 && block.transactions().len() > 1
             {
-                listener.block(&block, &programs.env());
+                listener.block(&block);
             }
         }
         (self.number, self.hash) = (tip.number(), tip.hash());

@@ -15,7 +15,7 @@ mod transaction;
 mod value;
 mod words;
 
-pub use action::actions_in;
+pub(crate) use action::{action_name, actions_in, version_in};
 
 use crate::problem::Problem;
 use crate::programs::Programs;
@@ -83,7 +83,7 @@ fn explain(input: &Input, programs: &Programs, node: Option<&Node<'_>>) -> Resul
     };
     match found {
         Found::Name(name) => by_name(&name, programs, node),
-        Found::Transaction(tx) => transaction::report(&tx, env, node),
+        Found::Transaction(tx) => transaction::report_given(&tx, env, node),
         Found::ChannelCell(cell, capacity) => Ok(cell::report(&cell, capacity, None, None)),
         Found::State(state) => Ok(value::state(&state)),
         Found::SignedState(signed) => Ok(value::signed_state(&signed)),

@@ -15,10 +15,12 @@
 //! ```
 
 mod args;
+pub mod deed;
 pub mod demo;
 pub mod devnet;
 pub mod inspect;
 pub mod narrate;
+pub mod output;
 pub mod problem;
 pub mod programs;
 pub mod report;
@@ -27,6 +29,7 @@ pub mod text;
 use args::{Args, Command};
 use clap::Parser;
 use narrate::{Human, JsonLines, Narrator};
+use output::Output;
 use problem::Problem;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -47,15 +50,20 @@ pub fn run() -> ExitCode {
                 evm_rpc: demo.evm_rpc,
                 real_node: demo.real_node,
             };
-            let interrupted = || {
-                demo::clean_up();
-                eprintln!("perun: the demo was interrupted; its chain and its people are gone");
+            let foreign = options.clone();
+            let interrupted = move || {
+                let farewell = demo::interrupt(&foreign);
+                eprintln!("perun: {}", text::clean(&farewell));
                 std::process::exit(problem::INTERRUPTED.into());
             };
             if let Err(error) = ctrlc::set_handler(interrupted) {
                 return finish(demo.json, Err(Problem::Signals(error.to_string())));
             }
-            demo::run(options, narrator.as_mut())
+            let code = demo::run(options, narrator.as_mut());
+            match narrator.trouble() {
+                Some(error) => finish(demo.json, Err(Problem::Output(error.to_string()))),
+                None => code,
+            }
         }
         Command::Devnet(devnet) => {
             let json = devnet.json;
@@ -64,7 +72,7 @@ pub fn run() -> ExitCode {
         Command::Inspect(inspect) => {
             let json = inspect.json;
             let asked = inspect::Question { what: inspect.what, ckb_rpc: inspect.ckb_rpc };
-            finish(json, inspect::answer(&asked).map(|report| print(&report, json)))
+            finish(json, inspect::answer(&asked).and_then(|report| print(&report, json)))
         }
     }
 }
@@ -86,10 +94,12 @@ fn devnet_until_stopped(devnet: &args::Devnet) -> Result<(), Problem> {
     devnet::run(&options, &stopped, &mut listener)
 }
 
-fn print(report: &report::Report, json: bool) {
+fn print(report: &report::Report, json: bool) -> Result<(), Problem> {
     let text = if json { report.json() + "\n" } else { report.text(Look::of_stdout()) };
-    // A reader that went away has seen what it wanted.
-    let _ = stdout().write_all(text.as_bytes());
+    let mut output = Output::new(stdout());
+    // The output remembers what went wrong.
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    output.trouble().map_or(Ok(()), |error| Err(Problem::Output(error.to_string())))
 }
 
 fn finish(json: bool, result: Result<(), Problem>) -> ExitCode {

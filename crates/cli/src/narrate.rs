@@ -10,7 +10,9 @@ mod json;
 pub use human::Human;
 pub use json::JsonLines;
 
+use crate::deed::Deed;
 use serde::Serialize;
+use std::io;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,8 +62,12 @@ pub enum Event<'a> {
 /// A transaction that was mined on Ethereum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct EthereumTransaction<'a> {
-    /// What it does, in a few words.
+    /// What the story wanted of it, in a few words.
     pub name: &'a str,
+    /// Who sent it.
+    pub by: &'a str,
+    /// What it does to channels.
+    pub does: &'a [Deed],
     /// Its hash.
     #[serde(serialize_with = "json::hash")]
     pub hash: [u8; 32],
@@ -75,12 +81,17 @@ pub struct EthereumTransaction<'a> {
 /// A transaction that was committed on CKB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Transaction<'a> {
-    /// What it does, in a few words.
+    /// What the story wanted of it, in a few words.
     pub name: &'a str,
+    /// Those whose cells it spends.
+    pub by: &'a str,
+    /// What it does to channels.
+    pub does: &'a [Deed],
     /// Its hash.
     #[serde(serialize_with = "json::hash")]
     pub hash: [u8; 32],
-    /// What the miner got, in shannons.
+    /// What the miner got, in shannons, as a decimal text.
+    #[serde(serialize_with = "json::decimal")]
     pub fee: u64,
     /// Its size.
     pub bytes: u64,
@@ -103,6 +114,12 @@ pub struct CutPoint<'a> {
     pub what: &'a str,
     /// What Alice has in the end, fees aside.
     pub ends_with: &'a str,
+    /// What she gained on CKB, in shannons, fees aside: a decimal text, below zero if she lost.
+    #[serde(serialize_with = "json::decimal")]
+    pub gained_ckb: i128,
+    /// What she gained on Ethereum, in wei, as that.
+    #[serde(serialize_with = "json::decimal")]
+    pub gained_eth: i128,
     /// Whether that is at least her own money, or at least what the swap gives.
     pub whole: bool,
 }
@@ -114,9 +131,16 @@ pub struct Balance {
     pub who: String,
     /// Of what: `CKB`, `ETH`, a token's name.
     pub asset: String,
-    /// In smallest units, as a decimal text: JSON readers lose digits of large numbers.
+    /// What it was before the channel, in smallest units, as a decimal text.
+    #[serde(serialize_with = "json::decimal")]
+    pub before: u128,
+    /// What it is now, in smallest units, as a decimal text: JSON readers lose digits of large
+    /// numbers.
     #[serde(serialize_with = "json::decimal")]
     pub units: u128,
+    /// How much of the difference went to fees of the chain.
+    #[serde(serialize_with = "json::decimal")]
+    pub fees: u128,
     /// How many decimals people write.
     pub decimals: u32,
 }
@@ -148,6 +172,11 @@ pub struct Summary {
 pub trait Narrator {
     /// Tells one event.
     fn tell(&mut self, event: &Event<'_>);
+
+    /// Why nothing more can be told, if that is so.
+    fn trouble(&self) -> Option<&io::Error> {
+        None
+    }
 
     /// A new part of the story begins.
     fn step(&mut self, title: &str) {

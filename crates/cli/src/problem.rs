@@ -46,7 +46,7 @@ pub enum Problem {
         what: String,
     },
     /// The node did not answer, or refused.
-    #[error("{0}")]
+    #[error("{}", node_words(.0))]
     Node(#[from] RpcError),
     /// A file could not be read.
     #[error("{path} could not be read: {error}; check the path and its permissions")]
@@ -84,11 +84,32 @@ pub enum Problem {
         /// The system's words.
         error: std::io::Error,
     },
+    /// What was to be told could not be written.
+    #[error(
+        "standard output could not be written: {0}; what is missing there is lost, and nothing else \
+         was changed; make room, or write elsewhere"
+    )]
+    Output(String),
     /// Ctrl-C could not be caught.
     #[error(
         "signals cannot be caught here: {0}; without them the chain could not be stopped cleanly"
     )]
     Signals(String),
+}
+
+/// The JSON-RPC code for a method that is not there.
+const NO_SUCH_METHOD: i64 = -32601;
+
+/// What a CKB node's error means to somebody who may have named another node.
+#[must_use]
+pub fn node_words(error: &RpcError) -> String {
+    match error {
+        RpcError::Rejected { code: NO_SUCH_METHOD, text } => format!(
+            "the node does not speak as a CKB node does ({text}); nothing was sent; check that \
+             the address is that of a CKB node"
+        ),
+        error => error.to_string(),
+    }
 }
 
 /// The code after Ctrl-C, for commands that do not wait for it.
@@ -106,6 +127,7 @@ pub const fn exit_code(problem: &Problem) -> u8 {
         | Problem::Program { .. }
         | Problem::Chain(_)
         | Problem::Listen { .. }
+        | Problem::Output(_)
         | Problem::Signals(_) => 5,
     }
 }

@@ -104,6 +104,32 @@ fn standard_input_is_read_and_pipes_get_plain_text() {
     assert!(text.contains("disputed") && !text.contains('\u{1b}'), "{text}");
 }
 
+#[test]
+fn output_that_cannot_be_written_ends_with_5_and_is_said() {
+    let cell = String::from_utf8(cell_text()).unwrap();
+    for arguments in [&["inspect", &cell][..], &["demo"], &["demo", "--json"], &["devnet"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = perun(arguments);
+        if arguments == ["devnet"] {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        let output = command.stdout(full).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(5), "{arguments:?}: {err}");
+        assert!(err.contains("standard output could not be written"), "{arguments:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let cell = String::from_utf8(cell_text()).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = perun(&["inspect", &cell]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &[][..]));
+}
+
 fn cell_text() -> Vec<u8> {
     use perun_channel::adjudicator::{ChannelCell, Phase};
     let cell = ChannelCell {
@@ -130,7 +156,10 @@ impl Running {
     }
 
     fn start(arguments: &[&str]) -> Self {
-        let mut command = perun(arguments);
+        Self::of(&mut perun(arguments))
+    }
+
+    fn of(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
@@ -231,7 +260,44 @@ fn the_demo_ends_with_a_summary_in_which_nobody_lost_anything() {
     for message in ["offer", "acceptance", "secret", "last signature", "taking back"] {
         assert!(cuts.iter().any(|cut| cut["what"] == message), "{message}");
     }
-    assert!(lines.iter().any(|line| line["event"] == "ethereum_transaction"));
+    balances_add_up(&lines);
+    let told = registrations(&lines);
+    let alone = ["transaction Bob 1", "transaction Alice 2", "transaction Alice 1"];
+    assert_eq!(told[..3], alone);
+    for line in ["ethereum_transaction Bob 1", "ethereum_transaction Alice 3", "transaction Bob 3"]
+    {
+        assert!(told[3..].iter().any(|told| told == line), "{line} is not in {told:?}");
+    }
+}
+
+/// A reader can add it up: what both had is what both have now and what went to fees, in every
+/// scene and for every kind of money.
+fn balances_add_up(lines: &[serde_json::Value]) {
+    let tables = lines.iter().filter(|line| line["event"] == "balances");
+    // The hub's scene shows one user of many.
+    let tables: Vec<_> = tables.filter(|it| !it.to_string().contains("hub")).collect();
+    assert_eq!(tables.len(), 8);
+    for table in tables {
+        let mut left = std::collections::BTreeMap::new();
+        for row in table["rows"].as_array().unwrap() {
+            let units = |name: &str| row[name].as_str().unwrap().parse::<i128>().unwrap();
+            let difference = units("before") - units("units") - units("fees");
+            *left.entry(row["asset"].as_str().unwrap()).or_insert(0) += difference;
+        }
+        assert!(!left.is_empty() && left.values().all(|sum| *sum == 0), "{table}");
+    }
+}
+
+/// Who registered which versions, and on which chain, in the order of the story.
+fn registrations(lines: &[serde_json::Value]) -> Vec<String> {
+    let told = lines.iter().filter(|line| line["does"][0]["action"] == "register");
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let told = told.map(|line| {
+        assert!(text(&line["fee"]).parse::<u128>().unwrap() > 0);
+        let (event, by) = (text(&line["event"]), text(&line["by"]));
+        format!("{event} {by} {}", text(&line["does"][0]["version"]))
+    });
+    told.collect()
 }
 
 #[test]
@@ -256,6 +322,54 @@ fn an_ethereum_node_that_is_not_there_is_said_to_be_so() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let reason = refusal(&format!("http://{free}"));
     assert!(reason.contains("cannot be reached") && reason.contains("--evm-rpc"), "{reason}");
+    assert!(!reason.contains("may have arrived"), "nothing was sent: {reason}");
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_before_anything_is_told() {
+    for (flag, address) in [("--evm-rpc", ""), ("--evm-rpc", "garbage"), ("--ckb-rpc", "ftp://x")] {
+        let (code, out, err) = run(&["demo", flag, address]);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{address}");
+        assert!(err.contains("not an address that starts with http://"), "{err}");
+    }
+}
+
+#[test]
+fn a_ckb_chain_that_is_not_there_is_said_to_be_so() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, out, _) = run(&["demo", "--ckb-rpc", &format!("http://{free}")]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("cannot be reached") && out.contains("`perun devnet`"), "{out}");
+}
+
+#[test]
+fn an_ethereum_node_is_no_ckb_node() {
+    let chain = perun_embedded_evm::Chain::new(perun_embedded_evm::Options::dev());
+    let ethereum = perun_embedded_evm::serve(chain, "127.0.0.1:0").unwrap();
+    let (code, out, err) = run(&["demo", "--ckb-rpc", ethereum.url()]);
+    assert_eq!(code, Some(1));
+    let what = "does not speak as a CKB node does";
+    assert!(out.contains(what) && out.contains("`perun devnet`"), "{out}");
+    assert!(!err.contains(what), "said twice: {err}");
+    let name = format!("0x{}", "ab".repeat(32));
+    let (code, _, err) = run(&["inspect", &name, "--ckb-rpc", ethereum.url()]);
+    assert_eq!(code, Some(4));
+    assert!(err.contains(what), "{err}");
+}
+
+#[test]
+fn the_node_is_looked_for_where_the_script_keeps_it() {
+    let mut command = perun(&["demo", "--real-node"]);
+    command.env_remove("PERUN_CKB_BIN").env("PERUN_DEVNET_HOME", "/nowhere");
+    let out = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(out.contains("no CKB node at /nowhere/bin/ckb"), "{out}");
+}
+
+#[test]
+fn a_program_that_is_no_node_is_named() {
+    let output = perun(&["demo", "--real-node"]).env("PERUN_CKB_BIN", "/bin/true").output();
+    let out = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(out.contains("/bin/true is no CKB node"), "{out}");
 }
 
 #[test]
@@ -306,10 +420,120 @@ fn the_demo_runs_on_two_chains_behind_rpc() {
     let chain = perun_embedded_evm::Chain::new(perun_embedded_evm::Options::dev());
     let ethereum = perun_embedded_evm::serve(chain.clone(), "127.0.0.1:0").unwrap();
     let ckb = opening["rpc"].as_str().unwrap();
-    let (code, out, err) = run(&["demo", "--json", "--ckb-rpc", ckb, "--evm-rpc", ethereum.url()]);
+    let Running { child, lines } = &mut devnet;
+    let (ended, told) = std::thread::scope(|scope| {
+        // Read while it runs: a full pipe would stop the chain.
+        let told = scope.spawn(|| lines.map_while(Result::ok).collect::<Vec<_>>());
+        let ended = run(&["demo", "--json", "--ckb-rpc", ckb, "--evm-rpc", ethereum.url()]);
+        child.kill().unwrap();
+        (ended, told.join().unwrap())
+    });
+    let (code, out, err) = ended;
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(lines_of(&out).last().unwrap()["balances_ok"], true);
     assert!(chain.head().number > 20, "nothing happened there");
+    // What is done to a channel is told with its whole name.
+    let told: Vec<_> = told.iter().filter(|line| line.contains("\"register\"")).collect();
+    let block: serde_json::Value = serde_json::from_str(told[0]).unwrap();
+    let deed = &block["transactions"][0]["actions"][0];
+    assert_eq!(deed["action"], "register");
+    assert_eq!(deed["channel"].as_str().unwrap().len(), 66, "{deed}");
+    assert!(deed["version"].as_str().unwrap().parse::<u64>().is_ok(), "{deed}");
+}
+
+/// A folder for one test's temporary files, gone with it.
+struct Place(std::path::PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("perun-test-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// A program that does what the demo asks of `ckb`, but runs this instead of a node. The port
+    /// that was asked for is in `$port`.
+    fn ckb(&self, run: &str) -> std::path::PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let init = "[ $1 = init ] && { echo ${12} > $3/ckb.toml; exit; }; port=$(cat $3/ckb.toml)";
+        let path = self.0.join("ckb");
+        std::fs::write(&path, format!("#!/bin/sh\n{init}\n{run}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// A demo on such a node, whose temporary files are here.
+    fn demo(&self, run: &str) -> Running {
+        let ckb = self.ckb(run);
+        let mut command = perun(&["demo", "--real-node"]);
+        command.env("PERUN_CKB_BIN", ckb).env("TMPDIR", &self.0).env_remove("PERUN_ANVIL_BIN");
+        Running::of(command.stderr(Stdio::piped()))
+    }
+
+    fn count(&self, mark: &str) -> usize {
+        let names = std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with(mark)).count()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Interrupted, it says one line, and nothing of a failure; its node and its folders are gone.
+fn interrupted_in_peace(mut demo: Running, place: &Place) {
+    assert_eq!(demo.interrupt(), Some(5));
+    let mut err = String::new();
+    std::io::Read::read_to_string(&mut demo.child.stderr.take().unwrap(), &mut err).unwrap();
+    assert_eq!(err, "perun: the demo was interrupted; its chains and its people are gone\n");
+    let rest = demo.lines.by_ref().map_while(Result::ok).find(|line| line.contains("FAILED"));
+    assert_eq!(rest, None);
+    assert_eq!(place.count("perun-"), 0, "folders are left");
+}
+
+#[test]
+fn a_demo_that_is_interrupted_on_its_own_node_does_not_blame_the_node() {
+    let place = Place::new("stops");
+    // The chain of `perun devnet` has the first block that the demo wants.
+    let devnet = env!("CARGO_BIN_EXE_perun");
+    let run = format!("exec {devnet} devnet --listen 127.0.0.1:$port --block-interval 3600");
+    // A folder that takes a while to remove: time enough to notice that the node is gone.
+    let run = format!("mkdir $3/full && (cd $3/full && seq 30000 | xargs touch)\n{run}");
+    let mut demo = place.demo(&run);
+    demo.line_with("of 2000");
+    assert_eq!(place.count("perun-ckb-node-"), 1);
+    interrupted_in_peace(demo, &place);
+}
+
+#[test]
+fn a_demo_that_is_interrupted_while_its_node_starts_leaves_no_folder() {
+    let place = Place::new("starts");
+    let demo = place.demo("echo > $3/runs; exec sleep 600");
+    let runs = |path: std::fs::DirEntry| path.path().join("runs").exists();
+    let started = || std::fs::read_dir(&place.0).unwrap().any(|entry| entry.is_ok_and(runs));
+    while !started() {
+        std::thread::yield_now();
+    }
+    // The node would be waited for twice as long.
+    let interrupted = std::time::Instant::now();
+    interrupted_in_peace(demo, &place);
+    assert!(interrupted.elapsed().as_secs() < 30);
+}
+
+#[test]
+fn an_interrupted_demo_on_a_chain_of_others_does_not_say_that_the_chain_is_gone() {
+    let mut devnet = Running::devnet(&["--json", "--block-interval", "3600"]);
+    let opening: serde_json::Value = serde_json::from_str(&devnet.line_with("rpc")).unwrap();
+    let url = opening["rpc"].as_str().unwrap();
+    let mut command = perun(&["demo", "--ckb-rpc", url]);
+    let mut demo = Running::of(command.stderr(Stdio::piped()));
+    demo.line_with("1. ");
+    assert_eq!(demo.interrupt(), Some(5));
+    let mut err = String::new();
+    std::io::Read::read_to_string(&mut demo.child.stderr.take().unwrap(), &mut err).unwrap();
+    assert!(err.contains(&format!("stays on the chain at {url}")), "{err}");
 }
 
 #[test]

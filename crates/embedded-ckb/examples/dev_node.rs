@@ -1,21 +1,31 @@
 //! A real CKB node on a dev chain with the well-known scripts, until it is interrupted.
 //!
-//! `scripts/setup-ckb-node.sh start` runs it. What it prints is what a client needs: the address,
-//! the keys that own money, and where each script is. The chain is gone with the process.
+//! `scripts/setup-ckb-node.sh start` runs it; its argument is the port of the RPC. What it prints
+//! is what a client needs: the address, the keys that own money, and where each script is. The
+//! chain is gone with the process.
 
 use ckb_types::prelude::*;
 use perun_embedded_ckb::testkit::Key;
 use perun_embedded_ckb::{real_node::RealNode, well_known};
 use std::sync::mpsc;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
+    let Err(error) = run() else { return std::process::ExitCode::SUCCESS };
+    eprintln!("{error}");
+    std::process::ExitCode::FAILURE
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let genesis = well_known::builder()?.build()?;
     let (stop, stopped) = mpsc::channel();
     ctrlc::set_handler(move || {
         // Whoever waits may be gone already; then everything ends anyway.
         let _ = stop.send(());
     })?;
-    let node = RealNode::start(&genesis)?;
+    let node = match std::env::args().nth(1) {
+        None => RealNode::start(&genesis)?,
+        Some(port) => RealNode::start_at(port.parse()?, &genesis)?,
+    };
     println!("rpc      {}", node.url());
     println!("genesis  {:#x}", genesis.block().hash());
     for second in [false, true] {

@@ -1,8 +1,9 @@
 //! A real node for one test: its own folder, its own ports, the same first block.
 //!
-//! The binary is looked for in the variable [`BINARY_VARIABLE`], else in [`BINARY_IN_HOME`].
-//! Nothing is downloaded or built here. The invariant: the node that was started is stopped, by its
-//! own process, when the value goes away, and its folder goes with it.
+//! The binary is looked for in the variable [`BINARY_VARIABLE`], else where
+//! `scripts/setup-ckb-node.sh` keeps it. Nothing is downloaded or built here. The invariant: the
+//! node that was started is stopped, by its own process, when the value goes away, and its folder
+//! goes with it.
 
 use crate::chain::MINER_ARGS;
 use crate::genesis::{Genesis, GenesisError, MESSAGE};
@@ -19,8 +20,14 @@ use std::time::{Duration, Instant};
 /// The variable that holds the path of the node's binary.
 pub const BINARY_VARIABLE: &str = "PERUN_CKB_BIN";
 
-/// Where the binary is, below the home folder, if the variable is not set.
-pub const BINARY_IN_HOME: &str = ".cache/perun-devnet/bin/ckb";
+/// The variable that holds the folder in which `scripts/setup-ckb-node.sh` keeps the node.
+pub const HOME_VARIABLE: &str = "PERUN_DEVNET_HOME";
+
+/// Where the binary is in that folder.
+const BINARY_IN_FOLDER: &str = "bin/ckb";
+
+/// That folder, below the home folder, if no variable is set.
+const FOLDER_IN_HOME: &str = ".cache/perun-devnet";
 
 /// How long a start may take. Normal is one second; a changed spec over an old folder hangs.
 const START_TIME_MAX: Duration = Duration::from_secs(60);
@@ -46,6 +53,15 @@ pub enum NodeError {
     /// The spec could not be written.
     #[error(transparent)]
     Spec(#[from] GenesisError),
+    /// Something else listens there, or may not.
+    #[error("port {0} of this machine cannot be had: {1}; choose another")]
+    Port(u16, io::Error),
+    /// The program is something else.
+    #[error(
+        "{0} is no CKB node ({1}): scripts/setup-ckb-node.sh install makes one, or set \
+         {BINARY_VARIABLE} to the path of a ckb 0.210 binary"
+    )]
+    NotANode(PathBuf, String),
     /// The node did not start.
     #[error("the node did not start: {0}")]
     Start(String),
@@ -57,9 +73,21 @@ pub enum NodeError {
         /// Ours.
         spec: String,
     },
+    /// Whoever wanted it does not any more.
+    #[error("the node was not wanted any more before it had started")]
+    Unwanted,
     /// The node does not answer.
     #[error(transparent)]
     Rpc(#[from] RpcError),
+}
+
+/// How a node is started.
+#[derive(Clone, Copy, Default)]
+struct How {
+    /// The port of its RPC; a free one if none is named.
+    rpc_port: Option<u16>,
+    /// Whether it is in a process group of its own.
+    of_its_own: bool,
 }
 
 /// A running node.
@@ -75,10 +103,27 @@ pub struct RealNode {
 impl RealNode {
     /// Starts a node on this first block and waits until it answers.
     pub fn start(genesis: &Genesis) -> Result<Self, NodeError> {
+        Self::start_as(How::default(), genesis, &|| true)
+    }
+
+    /// The same, with its RPC at this port.
+    pub fn start_at(rpc_port: u16, genesis: &Genesis) -> Result<Self, NodeError> {
+        let how = How { rpc_port: Some(rpc_port), ..How::default() };
+        Self::start_as(how, genesis, &|| true)
+    }
+
+    /// The same, given up as soon as it is not wanted any more. Ctrl-C at the terminal does not
+    /// reach this node: whoever asks for it here hears of that, and stops it.
+    pub fn start_while(genesis: &Genesis, wanted: &dyn Fn() -> bool) -> Result<Self, NodeError> {
+        let how = How { of_its_own: true, ..How::default() };
+        Self::start_as(how, genesis, wanted)
+    }
+
+    fn start_as(how: How, genesis: &Genesis, wanted: &dyn Fn() -> bool) -> Result<Self, NodeError> {
         let binary = binary()?;
         let mut failure = NodeError::Start("no port was free".to_owned());
         for _ in 0..STARTS_MAX {
-            match Self::start_once(&binary, genesis) {
+            match Self::start_once(&binary, how, genesis, wanted) {
                 Err(error @ NodeError::Start(_)) => failure = error,
                 done => return done,
             }
@@ -86,27 +131,33 @@ impl RealNode {
         Err(failure)
     }
 
-    fn start_once(binary: &Path, genesis: &Genesis) -> Result<Self, NodeError> {
+    fn start_once(
+        binary: &Path,
+        how: How,
+        genesis: &Genesis,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Self, NodeError> {
+        if !wanted() {
+            return Err(NodeError::Unwanted);
+        }
         let folder = Folder::new()?;
-        let (rpc_port, peer_port) = free_ports()?;
+        let (rpc_port, peer_port) = ports(how.rpc_port)?;
         init(binary, &folder.0, rpc_port, peer_port)?;
         genesis.write_spec(&folder.0.join("specs"))?;
         configure(&folder.0.join("ckb.toml"))?;
         let log = folder.0.join("output.log");
         let output = File::create(&log)?;
-        let mut process = Process(
-            Command::new(binary)
-                .args(["run", "-C"])
-                .arg(&folder.0)
-                .arg("--indexer")
-                .stdin(Stdio::null())
-                .stdout(output.try_clone()?)
-                .stderr(output)
-                .spawn()?,
-        );
+        let mut command = Command::new(binary);
+        command.args(["run", "-C"]).arg(&folder.0).arg("--indexer").stdin(Stdio::null());
+        command.stdout(output.try_clone()?).stderr(output);
+        #[cfg(unix)]
+        if how.of_its_own {
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        }
+        let mut process = Process(command.spawn()?);
         let url = format!("http://127.0.0.1:{rpc_port}");
         let rpc = HttpRpc::new(&url)?;
-        await_start(&mut process, &rpc, &log)?;
+        await_start(&mut process, &rpc, &log, wanted)?;
         let node = rpc.chain()?.genesis.hash();
         let spec = genesis.block().hash();
         if node != spec {
@@ -136,9 +187,14 @@ impl RealNode {
 
 /// Where the node's binary is.
 pub fn binary() -> Result<PathBuf, NodeError> {
-    let in_home =
-        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(BINARY_IN_HOME);
-    let path = std::env::var_os(BINARY_VARIABLE).map_or_else(in_home, PathBuf::from);
+    let named = |variable: &str| {
+        std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+    };
+    let folder = || {
+        let home = || named("HOME").unwrap_or_default().join(FOLDER_IN_HOME);
+        named(HOME_VARIABLE).unwrap_or_else(home)
+    };
+    let path = named(BINARY_VARIABLE).unwrap_or_else(|| folder().join(BINARY_IN_FOLDER));
     if path.is_file() { Ok(path) } else { Err(NodeError::Missing(path)) }
 }
 
@@ -153,9 +209,14 @@ fn init(binary: &Path, folder: &Path, rpc_port: u16, peer_port: u16) -> Result<(
         .args(["--chain", "dev", "--force", "--genesis-message", MESSAGE, "--log-to", "file"])
         .args(["--rpc-port", &rpc_port.to_string(), "--p2p-port", &peer_port.to_string()])
         .args(["--ba-arg", &miner])
-        .output()?;
+        .output()
+        .map_err(|error| NodeError::NotANode(binary.to_owned(), error.to_string()))?;
     if made.status.success() {
-        return Ok(());
+        if folder.join("ckb.toml").is_file() {
+            return Ok(());
+        }
+        let what = "its `init` made no ckb.toml".to_owned();
+        return Err(NodeError::NotANode(binary.to_owned(), what));
     }
     Err(NodeError::Start(String::from_utf8_lossy(&made.stderr).into_owned()))
 }
@@ -179,10 +240,18 @@ fn configure(file: &Path) -> Result<(), NodeError> {
     Ok(fs::write(file, config)?)
 }
 
-fn await_start(process: &mut Process, rpc: &HttpRpc, log: &Path) -> Result<(), NodeError> {
+fn await_start(
+    process: &mut Process,
+    rpc: &HttpRpc,
+    log: &Path,
+    wanted: &dyn Fn() -> bool,
+) -> Result<(), NodeError> {
     let start = Instant::now();
     // Both modules answer, and the index has the first block: only then is everything up.
     while rpc.tip_header().is_err() || rpc.index_tip().is_err() {
+        if !wanted() {
+            return Err(NodeError::Unwanted);
+        }
         if let Some(status) = process.0.try_wait()? {
             let text = fs::read_to_string(log).unwrap_or_default();
             return Err(NodeError::Start(format!("{status}: {text}")));
@@ -195,9 +264,12 @@ fn await_start(process: &mut Process, rpc: &HttpRpc, log: &Path) -> Result<(), N
     Ok(())
 }
 
-fn free_ports() -> io::Result<(u16, u16)> {
+/// A port for RPC, which may be chosen, and one for peers.
+fn ports(rpc: Option<u16>) -> Result<(u16, u16), NodeError> {
     // Both are held until both are known, so that they differ.
-    let first = TcpListener::bind("127.0.0.1:0")?;
+    let rpc = rpc.unwrap_or(0);
+    let first =
+        TcpListener::bind(("127.0.0.1", rpc)).map_err(|error| NodeError::Port(rpc, error))?;
     let second = TcpListener::bind("127.0.0.1:0")?;
     Ok((first.local_addr()?.port(), second.local_addr()?.port()))
 }

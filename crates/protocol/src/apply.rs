@@ -51,8 +51,9 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
             let payments = open.queue.take(usize::from(*count));
             let (state, digest, after) = (state.clone(), *digest, after.clone());
             let deadline = *deadline;
-            let extended = false;
-            open.take_off(Flight { state, digest, payments, after, deadline, extended });
+            let (repeated, extended) = (false, false);
+            let flight = Flight { state, digest, payments, after, deadline, repeated, extended };
+            open.take_off(flight);
         }
         Record::Completed { signature, peer_wants, deadline } => {
             if !open.completed(signature, *peer_wants) {
@@ -75,9 +76,7 @@ fn living(mut open: Box<Open>, record: &Record) -> Phase {
         Record::CloseAsked { offer, deadline } => {
             open.activity = Activity::CloseAsked(Box::new((offer.clone(), *deadline)));
         }
-        Record::TurnPassed { .. } | Record::TurnRequested {} | Record::Extended { .. } => {
-            open.turned(record);
-        }
+        record if is_about_turn(record) => open.turned(record),
         Record::Outdone { shown } => open.channel.latest = shown.clone(),
         Record::VersionsSkipped { next } => {
             open.channel.next_version = open.channel.next_version.max(*next);
@@ -119,6 +118,16 @@ const fn is_about_swap(record: &Record) -> bool {
     )
 }
 
+const fn is_about_turn(record: &Record) -> bool {
+    matches!(
+        record,
+        Record::TurnPassed { .. }
+            | Record::TurnRequested {}
+            | Record::Extended { .. }
+            | Record::Repeated { .. }
+    )
+}
+
 /// The journal does not fit to itself: what we signed may be missing from it.
 fn unfit(open: Box<Open>) -> Phase {
     let ruling = Ruling { ledger: None, stage: Stage::Frozen };
@@ -146,6 +155,12 @@ impl Open {
                 self.wait_for_turn(*deadline);
             }
             Record::TurnRequested {} => self.peer_wants = true,
+            Record::Repeated { deadline } => {
+                if let Activity::Updating(flight) = &mut self.activity {
+                    flight.deadline = *deadline;
+                    flight.repeated = true;
+                }
+            }
             Record::Extended { deadline } => match &mut self.activity {
                 Activity::Updating(flight) => {
                     flight.deadline = *deadline;

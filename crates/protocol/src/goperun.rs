@@ -12,9 +12,10 @@
 //!   case in which we sign two states of one version (P-A3): the second one leaves everybody what
 //!   the newest complete state gives, so the worst that can come is what the refused one gave, as
 //!   before, and the version after it outdoes both.
-//! * The peer does not answer: it may have signed, and its answer be lost. We ask once where it
-//!   stands, and leave only after that. It is never asked at the beginning of a connection, for
-//!   the question makes go-perun give up an update of its own that is on its way.
+//! * The peer asks its user about every update, so it gets as long as a user. If the connection was
+//!   lost meanwhile, its answer may be lost as well: we say ours again, and if nothing comes, ask
+//!   once where it stands. Never before, for the question makes go-perun give up an update of its
+//!   own that is on its way, and it can end a go-perun whose user is still thinking.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -26,8 +27,9 @@ use crate::effect::{Effect, Event, FailureReason, Step};
 use crate::ledgers::Funding;
 use crate::machine::Context;
 use crate::message::{Body, Handover, Message, Offer, Proof, RejectReason};
-use crate::open::{Activity, Flight, Open, Outlook, failed, waited};
+use crate::open::{Activity, Flight, Open, Outlook, waited};
 use crate::payment::{Batch, Memo, Payment, PaymentId};
+use crate::recent::failed;
 use crate::record::Record;
 use crate::refusal::{Declined, Refusal};
 use crate::terms::Terms;
@@ -195,7 +197,8 @@ fn filler(context: &Context<'_>, outlook: &Outlook<'_>) -> Flight {
     let state = outlook.latest.at_version(version, outlook.latest.outcome().clone());
     let digest = context.crypto.digest(&state);
     let (payments, after) = (Batch::default(), Handover::Keep {});
-    Flight { state, digest, payments, after, deadline: context.answer(), extended: false }
+    let deadline = context.peer_user();
+    Flight { state, digest, payments, after, deadline, extended: false, repeated: false }
 }
 
 /// What is remembered of an update that pays nothing.
@@ -265,14 +268,26 @@ fn refused(
     Ok(first.and(fill(context, &open.outlook())?))
 }
 
-/// Whether a peer that is late is asked where it stands: once, or for ever if we wait for ever.
+/// That our update on its way is said again on a new connection: an answer may have been lost with
+/// the last one.
+pub(crate) fn repeated(context: &Context<'_>, open: &Open) -> Step {
+    let Activity::Updating(flight) = &open.activity else { return Step::nothing() };
+    if !context.is_goperun() || flight.repeated {
+        return Step::nothing();
+    }
+    Step::new(vec![Record::Repeated { deadline: context.answer() }], vec![])
+}
+
+/// Whether a peer that is late is asked where it stands: if its answer may have been lost, once, or
+/// for ever if we wait for ever.
 pub(crate) fn is_asked(flight: &Flight, policy: OnSilence) -> bool {
-    !flight.extended || (policy == OnSilence::Wait && !flight.state.is_final())
+    let again = policy == OnSilence::Wait && !flight.state.is_final();
+    flight.repeated && (!flight.extended || again)
 }
 
 /// The peer left our update unanswered: the same once more, and a question where it stands.
 pub(crate) fn ask_again(context: &Context<'_>, open: &Open, flight: &Flight) -> Step {
-    let deadline = context.answer();
+    let deadline = context.peer_user();
     let effects = vec![context.send(flight.message()), open.standing(context)];
     Step::new(vec![Record::Extended { deadline }], effects)
 }

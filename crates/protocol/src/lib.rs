@@ -74,6 +74,7 @@ mod open;
 mod opening;
 mod payment;
 mod phase;
+mod recent;
 mod record;
 mod refusal;
 mod registrations;

@@ -6,7 +6,6 @@
 //! which nothing that was signed is lost by giving up.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -22,6 +21,7 @@ use crate::machine::Context;
 use crate::message::{Body, DeclineReason, Handover, Offer, Proof, RejectReason};
 use crate::payment::{Batch, Payment, PaymentId, Queue};
 use crate::phase::{Joining, Joint, PhaseName};
+use crate::recent::{Recent, failed};
 use crate::record::{Record, Resize, Wish};
 use crate::refusal::{Declined, Misuse};
 use crate::swapping::Swapping;
@@ -79,6 +79,8 @@ pub(crate) struct Flight {
     pub(crate) payments: Batch,
     pub(crate) after: Handover,
     pub(crate) deadline: Time,
+    /// Whether it was said again on another connection: an answer may have been lost.
+    pub(crate) repeated: bool,
     /// Whether it was waited for longer than at first.
     pub(crate) extended: bool,
 }
@@ -89,21 +91,6 @@ pub(crate) struct Asked {
     pub(crate) by: Index,
     pub(crate) resize: Resize,
     pub(crate) deadline: Time,
-}
-
-/// The latest payments of each fate: their events are repeated after a restart. A later update
-/// cannot begin before the effects of an earlier one were released, so one batch of each is enough.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Recent {
-    pub(crate) sent: Batch,
-    pub(crate) received: Batch,
-    pub(crate) refused: Batch,
-    /// Those that waited too long for the turn.
-    pub(crate) waited: VecDeque<PaymentId>,
-    /// Those that waited when the ledger took over.
-    pub(crate) closed: VecDeque<PaymentId>,
-    /// Those whose money a resize took out.
-    pub(crate) unfunded: VecDeque<PaymentId>,
 }
 
 /// What will be true once the records decided so far are applied, as far as the next move needs it.
@@ -140,7 +127,8 @@ pub(crate) fn step(context: &Context<'_>, open: &Open, input: Input) -> Result<S
         Input::Tick => late(context, open),
         Input::Connected => {
             let effects = open.first_signature(context).into_iter().chain(open.sync(context));
-            Ok(Step::effects(effects.collect()).and(outstanding(context, open)?))
+            let step = Step::effects(effects.collect()).and(outstanding(context, open)?);
+            Ok(goperun::repeated(context, open).and(step))
         }
         Input::Restart => restarted(context, open),
         Input::JournalRolledBack => Ok(court::freeze(open, None)),
@@ -317,7 +305,11 @@ fn propose(
         digest,
         count: u16::try_from(payments.len()).unwrap_or(u16::MAX),
         after,
-        deadline: if is_final { context.peer_user() } else { context.answer() },
+        // go-perun asks its user about every update.
+        deadline: match is_final || context.is_goperun() {
+            true => context.peer_user(),
+            false => context.answer(),
+        },
     };
     Ok(Step::new(vec![record], vec![context.send(message)]))
 }
@@ -436,37 +428,6 @@ fn restarted(context: &Context<'_>, open: &Open) -> Result<Step, Declined> {
         _ => {}
     }
     Ok(Step::effects(effects).and(outstanding(context, open)?))
-}
-
-/// One event for each payment that did not happen.
-pub(crate) fn failed<'a>(
-    payments: impl Iterator<Item = &'a Payment>,
-    why: FailureReason,
-) -> Vec<Effect> {
-    payments.map(|payment| Event::PaymentFailed { id: payment.id, why }.effect()).collect()
-}
-
-/// The same for payments of which only the ids are left.
-pub(crate) fn failed_ids(
-    ids: &VecDeque<PaymentId>,
-    why: FailureReason,
-) -> impl Iterator<Item = Effect> {
-    ids.iter().map(move |id| Event::PaymentFailed { id: *id, why }.effect())
-}
-
-impl Recent {
-    /// Their events, once more.
-    pub(crate) fn events(&self) -> Vec<Effect> {
-        let sent = self.sent.iter().map(|payment| Event::PaymentSent(payment.id).effect());
-        let received = self.received.iter().cloned();
-        let received = received.map(|payment| Event::PaymentReceived(payment).effect());
-        let mut effects: Vec<Effect> = sent.chain(received).collect();
-        effects.extend(failed(self.refused.iter(), FailureReason::Refused));
-        effects.extend(failed_ids(&self.waited, FailureReason::Waited));
-        effects.extend(failed_ids(&self.closed, FailureReason::Closed));
-        effects.extend(failed_ids(&self.unfunded, FailureReason::Unfunded));
-        effects
-    }
 }
 
 impl Open {

@@ -468,6 +468,11 @@ wire_enum! {
         },
         /// Our swap will not be: the peer refused it, or it was never offered.
         54 => SwapDropped {},
+        /// Our update was said again on a new connection to a go-perun peer.
+        55 => Repeated {
+            /// When to ask the peer where it stands.
+            deadline: Time,
+        },
     }
 }
 

@@ -30,6 +30,7 @@ const fn floor(
 }
 
 const GROUND: &[&str] = &["perun-channel"];
+const NETWORKS: &[&str] = &["perun-channel", "perun-places"];
 const ROOMS: &[&str] = &[
     "perun-channel",
     "perun-protocol",
@@ -60,8 +61,8 @@ const PROGRAM: &[&str] = &[
 const FLOORS: &[Floor] = &[
     floor("perun-channel", &[], Some(4)),
     floor("perun-protocol", GROUND, Some(0)),
-    floor("perun-wire", GROUND, None),
-    floor("perun-goperun", GROUND, None),
+    floor("perun-wire", NETWORKS, None),
+    floor("perun-goperun", NETWORKS, None),
     floor("perun-store", GROUND, None),
     floor("perun-backend-ckb", GROUND, None),
     floor("perun-backend-evm", GROUND, None),
@@ -73,6 +74,7 @@ const FLOORS: &[Floor] = &[
     floor("perun-onchain-tests", &["perun-channel"], None),
     floor("perun-disputes", &["perun-channel", "perun-backend-evm", "perun-onchain-tests"], None),
     floor("perun-loopback", &[], Some(1)),
+    floor("perun-places", &[], Some(0)),
     floor("perun-embedded-ckb", &["perun-backend-ckb", "perun-channel", "perun-loopback"], None),
     floor("perun-embedded-evm", &["perun-loopback"], None),
     floor("perun-node", ROOMS, None),

@@ -151,7 +151,13 @@ impl Transport {
 }
 
 fn transport(method: &str, error: &ureq::Error) -> RpcError {
-    RpcError::Transport(format!("{method}: {error}"))
+    match error {
+        ureq::Error::Timeout(_) => {
+            let seconds = CALL_TIME_MAX.as_secs();
+            RpcError::Transport(format!("{method}: no answer within {seconds} s"))
+        }
+        error => RpcError::Transport(format!("{method}: {error}")),
+    }
 }
 
 fn reply(method: &str, error: &serde_json::Error) -> RpcError {

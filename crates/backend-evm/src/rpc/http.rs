@@ -51,6 +51,7 @@ impl HttpRpc {
         // The address may hold a key: it is in no error.
         let broken = |error: ureq::Error| match error {
             ureq::Error::BadUri(_) => RpcError::Transport("its address is no URL".to_owned()),
+            ureq::Error::Timeout(_) => RpcError::Transport("no answer in time".to_owned()),
             error => RpcError::Transport(error.to_string()),
         };
         let mut response = request.send(body.to_string()).map_err(broken)?;

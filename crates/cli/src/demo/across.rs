@@ -115,6 +115,7 @@ impl Act {
         let started = [holdings(stage, &pair.alice.lock)?, holdings(stage, &pair.bob.lock)?];
         let rows = Rows::of(stage, &Kind::ALL);
         let outcome = rows.deposits(stage, |kind| [DEPOSITS[kind.place()]; 2])?;
+        narrator.note(&opening(&pair, started[0])?);
         let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
         let peer = pair.bob.node()?.peer_id();
         let opening = pair.alice.node()?.open(peer, request).map_err(words)?;
@@ -148,6 +149,10 @@ impl Act {
                 self.expected[kind.place()] += signed(prices[1])? - signed(prices[0])?;
             }
         }
+        let times = PAYMENTS / (2 * KINDS);
+        let sums = |side: usize| list(|kind| PRICES[kind.place()][side]);
+        narrator.note(&format!("{times} times Alice pays {},", sums(0)));
+        narrator.note(&format!("and Bob {}", sums(1)));
         let payers = [&payments[0][..], &payments[1][..]];
         let total = self.pair.pay_many(narrator, self.opening, payers, summary)?;
         let version = self.pair.alice.agreed(self.opening)?.state.version();
@@ -300,15 +305,34 @@ impl Act {
             let address = perun_backend_evm::account::Account::address(wallet.as_ref());
             let [wei, tokens] = stage.ethereum.holdings(address)?;
             let has = [u128::from(held), units, wei, tokens];
-            told.extend(
-                Kind::ALL.map(|kind| {
-                    balance(party.name, kind.name(), has[kind.place()], kind.decimals())
-                }),
-            );
+            let [wei_then, tokens_then] = ether_book.started[side];
+            let had = [u128::from(had), had_units, wei_then, tokens_then];
+            let paid = [u128::try_from(fee).unwrap_or(0), 0, ether_book.fees[side], 0];
+            told.extend(Kind::ALL.map(|kind| {
+                let place = kind.place();
+                balance(party.name, kind, [had[place], has[place], paid[place]])
+            }));
         }
-        narrator.balances("on both chains, as it should be to the shannon and the wei", &told);
+        narrator
+            .balances("on both chains, before and now, right to the shannon and the wei", &told);
         Ok(())
     }
+}
+
+/// What each has and puts in, told before anything happens.
+fn opening(pair: &Pair, (capacity, units): (u64, u128)) -> Result<String, Failure> {
+    let book = pair.ether_book.as_ref().ok_or("no book of Ethereum")?;
+    let [wei, tokens] = book.started.first().copied().ok_or("nobody of Ethereum")?;
+    let had = [u128::from(capacity), units, wei, tokens];
+    let has = list(|kind| had[kind.place()]);
+    let puts_in = list(|kind| DEPOSITS[kind.place()]);
+    Ok(format!("Alice and Bob have {has} each, and each puts in {puts_in}"))
+}
+
+/// An amount of every kind, in words.
+fn list(amount: impl Fn(Kind) -> u128) -> String {
+    let [first, second, third, last] = Kind::ALL.map(|kind| kind.show(amount(kind)));
+    format!("{first}, {second}, {third} and {last}")
 }
 
 /// The legs of a swap: what its proposer gives, and what it takes.

@@ -13,6 +13,7 @@ use perun_backend_ckb::rpc::Cell;
 
 use super::stage::Stage;
 use super::{Failure, words};
+use crate::deed::Deed;
 use crate::narrate::{Narrator, Transaction};
 
 /// What one lock gained in one transaction: capacity in shannons, and token units.
@@ -35,16 +36,22 @@ pub(super) struct Entry {
 
 /// Reads the chain from where it stood when the book was opened.
 pub(super) struct Book {
+    names: Vec<String>,
     locks: Vec<[u8; 32]>,
     next: u64,
     pub(super) entries: Vec<Entry>,
 }
 
 impl Book {
-    pub(super) fn open(stage: &Stage, locks: &[Script]) -> Result<Self, Failure> {
+    /// The book of these people, each with a name and a lock.
+    pub(super) fn open<'a>(
+        stage: &Stage,
+        people: impl IntoIterator<Item = (&'a str, &'a Script)>,
+    ) -> Result<Self, Failure> {
         let tip = stage.rpc.tip_header().map_err(words)?;
-        let locks = locks.iter().map(script_hash).collect();
-        Ok(Self { locks, next: tip.number() + 1, entries: Vec::new() })
+        let people = people.into_iter().map(|(name, lock)| (name.to_owned(), script_hash(lock)));
+        let (names, locks) = people.unzip();
+        Ok(Self { names, locks, next: tip.number() + 1, entries: Vec::new() })
     }
 
     /// Reads new blocks, and tells the transactions in them.
@@ -103,7 +110,10 @@ impl Book {
         let cycles = stage.rpc.transaction(&tx.hash()).map_err(words)?.cycles.unwrap_or(0);
         let fee = u64::try_from(fee).map_err(|_| "a transaction made money")?;
         let bytes = u64::try_from(tx.data().serialized_size_in_block()).unwrap_or(u64::MAX);
-        narrator.transaction(&Transaction { name, hash: tx.hash().into(), fee, bytes, cycles });
+        let spenders = self.names.iter().zip(&gains).filter(|(_, gain)| gain.spends);
+        let by = together(&spenders.map(|(name, _)| name.as_str()).collect::<Vec<_>>());
+        let (by, does, hash) = (&*by, &*Deed::on_ckb(&tx.witnesses()), tx.hash().into());
+        narrator.transaction(&Transaction { name, by, does, hash, fee, bytes, cycles });
         self.entries.push(Entry { fee, cycles, gains });
         Ok(())
     }
@@ -118,6 +128,16 @@ impl Book {
             }
         }
         totals
+    }
+}
+
+/// Names in a sentence; of many, the first and how many others there are.
+fn together(names: &[&str]) -> String {
+    match names {
+        [] => "nobody of ours".to_owned(),
+        [one] => (*one).to_owned(),
+        [one, other] => format!("{one} and {other}"),
+        [first, others @ ..] => format!("{first} and {} others", others.len()),
     }
 }
 

@@ -17,13 +17,15 @@ use super::ether_book::{EtherBook, signed};
 use super::ethereum::ETHER;
 use super::money::{Kind, Rows};
 use super::party::{config, reserves, secret};
-use super::scenes::CHALLENGE_SECS;
-use super::stage::Stage;
+use super::scenes::{CHALLENGE_SECS, balance};
+use super::stage::{Stage, holdings};
 use super::trial::{Plot, Trial};
 use super::wire::Passed;
 use super::{Failure, words};
 use crate::narrate::{CutPoint, Narrator, Quiet, Summary};
 
+/// Whose turn it is in lists of people.
+const NAMES: [&str; 2] = ["Alice", "Bob"];
 /// What the swaps move: coins of CKB from Alice, ether from Bob.
 const SWAPPED: [u128; 2] = [100 * CKB as u128, ETHER / 20];
 /// What each side brings into each channel.
@@ -63,6 +65,14 @@ pub(super) fn silence(
     let all = Plot::ALL.into_iter().zip(&scripts);
     let cuts = all.flat_map(|(plot, script)| (1..=script.len()).map(move |cut| (plot, Some(cut))));
     let cuts: Vec<_> = cuts.collect();
+    let [ckb, ether] = [Kind::Ckb, Kind::Ether];
+    narrator.note(&format!(
+        "in each channel both put in {} and {}; the swap is {} of Alice's for {} of Bob's",
+        ckb.show(DEPOSITS[0]),
+        ether.show(DEPOSITS[1]),
+        ckb.show(SWAPPED[0]),
+        ether.show(SWAPPED[1])
+    ));
     narrator.note(&format!(
         "{} undisturbed swaps took {} messages; now a swap for each, the last that Bob sends or reads",
         Plot::ALL.len(),
@@ -100,9 +110,10 @@ impl Round {
         let locks: Vec<_> = trials.iter().flat_map(|trial| trial.locks.clone()).collect();
         stage.give_all(&locks, &CELLS)?;
         let wallets = trials.iter().flat_map(|trial| &trial.wallets);
-        let wallets = wallets.map(|wallet| wallet.address()).collect();
-        let ether_book = EtherBook::open(&stage.ethereum, wallets)?;
-        let book = Book::open(stage, &locks)?;
+        let wallets = wallets.map(|wallet| wallet.address());
+        let names = NAMES.iter().copied().cycle();
+        let ether_book = EtherBook::open(&stage.ethereum, names.clone().zip(wallets))?;
+        let book = Book::open(stage, names.zip(&locks))?;
         let (now, shared) = (Time::new(1_000_000), BTreeMap::new());
         let mut round = Self { trials, book, ether_book, rows, now, shared };
         for trial in &mut round.trials {
@@ -320,16 +331,18 @@ impl Round {
                 plot: trial.plot.told(),
                 message: trial.link.passed.len(),
                 of,
-                from: if last.from == 0 { "Alice" } else { "Bob" },
+                from: NAMES[last.from],
                 what: last.what,
                 ends_with,
+                gained_ckb: gained[0],
+                gained_eth: gained[1],
                 whole,
             });
             summary.swap_cut_points += 1;
             summary.swap_cut_points_survived += u64::from(whole);
             lost = lost.or((!whole).then_some(trial.plot));
         }
-        self.tell_fees(narrator)?;
+        self.tell_balances(stage, narrator)?;
         summary.balances_ok &= lost.is_none();
         match lost {
             None => Ok(()),
@@ -337,20 +350,33 @@ impl Round {
         }
     }
 
-    /// What it cost Alice at most.
-    fn tell_fees(&self, narrator: &mut dyn Narrator) -> Result<(), Failure> {
-        let on_ckb = fees(&self.book.entries, &self.shared)?;
-        let hers = |fees: &[u128]| fees.iter().step_by(2).copied().max().unwrap_or(0);
-        let on_ckb = on_ckb.iter().filter(|(who, _)| *who % 2 == 0).map(|(_, fee)| *fee).max();
-        // Programs have each wei; people want no eighteen decimals.
-        let gwei = hers(&self.ether_book.fees) / 1_000_000_000 * 1_000_000_000;
-        narrator.note(&format!(
-            "opening and leaving cost Alice at most {} and {} in fees",
-            Kind::Ckb.show(on_ckb.unwrap_or(0).into()),
-            Kind::Ether.show(gwei)
-        ));
+    /// What all Alices have together on both chains, and all Bobs.
+    fn tell_balances(&self, stage: &Stage, narrator: &mut dyn Narrator) -> Result<(), Failure> {
+        let fees_on_ckb = fees(&self.book.entries, &self.shared)?;
+        let mut rows = Vec::new();
+        for (side, name) in NAMES.into_iter().enumerate() {
+            let (mut ckb, mut ether) = ([0; 3], [0; 3]);
+            for (place, trial) in self.trials.iter().enumerate() {
+                let who = 2 * place + side;
+                let held = u128::from(holdings(stage, &trial.locks[side])?.0);
+                let paid = fees_on_ckb.get(&who).copied().unwrap_or(0);
+                let had = u128::from(CELLS.iter().sum::<u64>());
+                let wei = stage.ethereum.holdings(trial.wallets[side].address())?[0];
+                let wei_then = self.ether_book.started[who][0];
+                let wei_paid = self.ether_book.fees[who];
+                add(&mut ckb, [had, held, paid.into()]);
+                add(&mut ether, [wei_then, wei, wei_paid]);
+            }
+            let who = format!("all {name}s");
+            rows.extend([balance(&who, Kind::Ckb, ckb), balance(&who, Kind::Ether, ether)]);
+        }
+        narrator.balances("all channels together, before and now", &rows);
         Ok(())
     }
+}
+
+fn add(sums: &mut [u128; 3], more: [u128; 3]) {
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }
 
 /// What Alice's gains on CKB and Ethereum come to, given what the swap would give her; and whether

@@ -1,15 +1,17 @@
 //! The bookkeeper of the Ethereum chain: tells each transaction of our people, and adds up what
 //! they paid for gas, as the receipts say.
 
-use alloy_primitives::{Address, B256, U64, U256};
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use serde_json::{Value, json};
 
 use super::ethereum::Ethereum;
 use super::{Failure, words};
+use crate::deed::Deed;
 use crate::narrate::{EthereumTransaction, Narrator};
 
 /// Reads the chain from where it stood when the book was opened.
 pub(super) struct EtherBook {
+    names: Vec<&'static str>,
     wallets: Vec<Address>,
     next: u64,
     /// What each wallet paid for gas, in wei.
@@ -17,15 +19,20 @@ pub(super) struct EtherBook {
     /// How many transactions there were.
     entries: usize,
     /// What each wallet had at first: wei, and units of the token.
-    started: Vec<[u128; 2]>,
+    pub(super) started: Vec<[u128; 2]>,
 }
 
 impl EtherBook {
-    pub(super) fn open(chain: &Ethereum, wallets: Vec<Address>) -> Result<Self, Failure> {
+    /// The book of these people, each with a name and an account.
+    pub(super) fn open(
+        chain: &Ethereum,
+        people: impl IntoIterator<Item = (&'static str, Address)>,
+    ) -> Result<Self, Failure> {
+        let (names, wallets): (_, Vec<_>) = people.into_iter().unzip();
         let next = chain.head()?.number.saturating_add(1);
         let started = wallets.iter().map(|wallet| chain.holdings(*wallet));
         let started = started.collect::<Result<_, _>>()?;
-        Ok(Self { fees: vec![0; wallets.len()], entries: 0, wallets, next, started })
+        Ok(Self { names, fees: vec![0; wallets.len()], entries: 0, wallets, next, started })
     }
 
     /// Reads new blocks, and tells the transactions in them.
@@ -66,8 +73,10 @@ impl EtherBook {
         let fee = u128::try_from(fee).map_err(words)?;
         self.fees[place] += fee;
         self.entries += 1;
-        let (hash, gas) = (hash.0, gas.to());
-        narrator.ethereum_transaction(&EthereumTransaction { name, hash, fee, gas });
+        let (hash, gas, by) = (hash.0, gas.to(), self.names[place]);
+        let input: Bytes = read(&tx["input"])?;
+        let does = &*Deed::on_ethereum(&input);
+        narrator.ethereum_transaction(&EthereumTransaction { name, by, does, hash, fee, gas });
         Ok(())
     }
 

@@ -155,25 +155,25 @@ fn chain(options: &DemoOptions, narrator: &mut dyn Narrator) -> Result<Arc<dyn R
     if options.real_node
         && let Some(program) = Anvil::program()
     {
-        let anvil = start_anvil(&program)?;
-        narrator.note(&format!("an Anvil of its own, at {}", anvil.url()));
-        let rpc = Arc::new(HttpRpc::new(anvil.url()));
-        leftovers::keep_anvil(anvil);
-        return Ok(rpc);
+        let starting = leftovers::keep_anvil(|| {
+            let arguments = ["--no-mining", "--hardfork", "prague"];
+            Anvil::launch(&program, &arguments).map_err(|error| cannot_start(&program, &error))
+        })?;
+        let url = starting.url().map_err(|error| cannot_start(&program, &error))?;
+        narrator.note(&format!("an Anvil of its own, at {url}"));
+        return Ok(Arc::new(HttpRpc::new(url)));
     }
     narrator.note("an embedded Ethereum chain that runs the real contracts on revm");
     Ok(Arc::new(Embedded(Chain::new(Options::dev()))))
 }
 
-fn start_anvil(program: &OsStr) -> Result<Anvil, Failure> {
-    Anvil::start(program, &["--no-mining", "--hardfork", "prague"]).map_err(|error| {
-        format!(
-            "Anvil, which {} names as {}, did not start: {error}; unset the variable to use the \
-             chain inside this process",
-            anvil::PROGRAM_VARIABLE,
-            program.display()
-        )
-    })
+fn cannot_start(program: &OsStr, error: &std::io::Error) -> Failure {
+    format!(
+        "Anvil, which {} names as {}, did not start: {error}; unset the variable to use the chain \
+         inside this process",
+        anvil::PROGRAM_VARIABLE,
+        program.display()
+    )
 }
 
 fn advice(options: &DemoOptions) -> &'static str {
@@ -192,6 +192,11 @@ fn check_dev(node: Node<'_>, maker: Address) -> Result<u64, Failure> {
         RpcError::Refused { message, .. } => {
             format!("the node does not speak as an Ethereum node does ({message})")
         }
+        // Its words of what may have arrived are for transactions; nothing was sent yet.
+        RpcError::Transport(reason) if reason.starts_with("HTTP ") => {
+            format!("the node does not speak as an Ethereum node does ({reason})")
+        }
+        RpcError::Transport(reason) => format!("the Ethereum node cannot be reached ({reason})"),
         error => format!("the Ethereum node does not answer as it should: {error}"),
     })?;
     let refused = |what: &str, error: Failure| {

@@ -25,9 +25,14 @@ use super::book::Book;
 use super::stage::{Stage, holdings};
 use super::{Failure, words};
 use crate::narrate::{Balance, Narrator, Summary};
+use crate::text::amount::show_ckb;
 
 const USERS: usize = 16;
 const CHALLENGE_SECS: u64 = 3_600;
+/// What the hub starts with, and what each user does.
+const HUB_HAS: [u64; 2] = [20_000 * CKB, 1_000 * CKB];
+const USER_HAS: u64 = 1_000 * CKB;
+/// What the hub brings to each channel, and what its user does.
 const HUB_SHARE: u64 = 100 * CKB;
 const USER_SHARE: u64 = 200 * CKB;
 /// What each user pays the hub, off the chain.
@@ -65,10 +70,20 @@ pub(super) fn batches(
     // Member 0 is the hub.
     let members: Vec<Member> = (0..=USERS).map(|_| Member::new(stage)).collect::<Result<_, _>>()?;
     let (hub, users) = members.split_first().ok_or("no hub")?;
-    stage.give(&hub.lock, &[20_000 * CKB, 1_000 * CKB], &[])?;
+    stage.give(&hub.lock, &HUB_HAS, &[])?;
     let locks: Vec<Script> = members.iter().map(|member| member.lock.clone()).collect();
-    stage.give_all(&locks[1..], &[1_000 * CKB])?;
-    let mut book = Book::open(stage, &locks)?;
+    stage.give_all(&locks[1..], &[USER_HAS])?;
+    let names = core::iter::once("the hub").chain(core::iter::repeat("a user"));
+    let mut book = Book::open(stage, names.zip(&locks))?;
+    narrator.note(&format!(
+        "the hub has {} and brings {} to each channel; each of 16 users has {}, brings {}, and pays \
+         the hub {}",
+        show(HUB_HAS[0] + HUB_HAS[1]),
+        show(HUB_SHARE),
+        show(USER_HAS),
+        show(USER_SHARE),
+        show(PAID)
+    ));
 
     let channels = open(stage, narrator, &mut book, &members)?;
     summary.channels_opened += u64::try_from(channels.len()).unwrap_or(0);
@@ -215,30 +230,42 @@ fn check(
     let fees: u64 = book.entries.iter().map(|entry| entry.fee).sum();
     let totals = book.totals();
     let users = i128::try_from(USERS).map_err(words)?;
-    let mut shares: i128 = 0;
+    let mut fees_of: Vec<i128> = Vec::new();
     let mut right = true;
     for (place, total) in totals.iter().enumerate() {
         let paid = if place == 0 { users * i128::from(PAID) } else { -i128::from(PAID) };
         let share = paid - total.capacity;
         // A user pays a part of the opening's fee; the hub that part, and the closing.
         right &= share > 0 && share < i128::from(CKB / 10);
-        shares += share;
+        fees_of.push(share);
     }
-    right &= shares == i128::from(fees);
+    right &= fees_of.iter().sum::<i128>() == i128::from(fees);
     let held = holdings(stage, &members[0].lock)?.0;
-    let given = 21_000 * i128::from(CKB);
+    let given = i128::from(HUB_HAS[0] + HUB_HAS[1]);
     right &= i128::from(held) == given + totals.first().map_or(0, |total| total.capacity);
-    let row = |who: &str, units: u64| Balance {
+    let user = holdings(stage, &members[1].lock)?.0;
+    let fee = |share: Option<&i128>| share.and_then(|share| u128::try_from(*share).ok());
+    let row = |who: &str, before: u64, units: u64, share: Option<&i128>| Balance {
         who: who.into(),
         asset: "CKB".into(),
-        units: u128::from(units),
+        before: before.into(),
+        units: units.into(),
+        fees: fee(share).unwrap_or(0),
         decimals: 8,
     };
-    let user = holdings(stage, &members[1].lock)?.0;
-    narrator.balances("the hub, and one of 16 users", &[row("hub", held), row("user 1", user)]);
+    let rows = [
+        row("hub", HUB_HAS[0] + HUB_HAS[1], held, fees_of.first()),
+        row("user 1", USER_HAS, user, fees_of.get(1)),
+    ];
+    narrator.balances("the hub, and one of 16 users, before and now", &rows);
     let cycles = book.entries.iter().map(|entry| entry.cycles).max().unwrap_or(0);
-    narrator.note(&format!("the largest of the batches took {cycles} cycles of 70,000,000"));
+    let millions = cycles as f64 / 1e6;
+    narrator.note(&format!("the largest of the batches took {millions:.1} M cycles of 70 M"));
     Ok(right)
+}
+
+fn show(shannons: u64) -> String {
+    show_ckb(shannons.into())
 }
 
 fn amount(shannons: u64) -> Amount {

@@ -69,7 +69,6 @@ impl Party {
         let tag = u64::from_le_bytes(tag);
         let folder =
             std::env::temp_dir().join(format!("perun-demo-{}-{tag:x}", std::process::id()));
-        leftovers::folder(&folder);
         let mut ledgers = vec![AnyLedger::joint(ledger(stage, Arc::new(keys))?)];
         if let Some(wallet) = &ethereum {
             let inner = stage.ethereum.ledger(wallet.clone())?;
@@ -78,7 +77,7 @@ impl Party {
                 Some(instead) => AnyLedger::deposit(Cheater { inner, instead }),
             });
         }
-        let node = start(stage, &folder, session, ledgers)?;
+        let node = leftovers::folder(&folder, || start(stage, &folder, session, ledgers))?;
         let (node, events) = (Some(node), VecDeque::new());
         Ok(Self { name, lock, session, wallet, ethereum, node, folder, events })
     }
@@ -188,8 +187,9 @@ impl Pair {
         let wallet = || stage.ethereum.wallet(tokens).map(Some);
         let alice = Party::with(stage, "Alice", wallet()?, None)?;
         let bob = Party::with(stage, "Bob", wallet()?, cheats)?;
-        let wallets = [&alice, &bob].into_iter().filter_map(|party| party.ethereum.as_ref());
-        let wallets = wallets.map(|wallet| wallet.address()).collect();
+        let wallets = [&alice, &bob].into_iter().filter_map(|party| {
+            party.ethereum.as_ref().map(|wallet| (party.name, wallet.address()))
+        });
         let ether_book = Some(EtherBook::open(&stage.ethereum, wallets)?);
         let pair = Self::of(stage, [alice, bob], capacities, [&[tokens], &[tokens]])?;
         Ok(Self { ether_book, ..pair })
@@ -206,7 +206,7 @@ impl Pair {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let address = bob.node()?.listen(loopback).map_err(words)?;
         alice.node()?.dial(bob.node()?.peer_id(), address).map_err(words)?;
-        let book = Book::open(stage, &[alice.lock.clone(), bob.lock.clone()])?;
+        let book = Book::open(stage, [(alice.name, &alice.lock), (bob.name, &bob.lock)])?;
         Ok(Self { alice, bob, book, ether_book: None })
     }
 

@@ -10,6 +10,7 @@ use perun_protocol::{
 };
 
 use super::book::fees;
+use super::money::Kind;
 use super::party::{Pair, reserves};
 use super::stage::{Stage, holdings};
 use super::{Failure, words};
@@ -81,7 +82,7 @@ pub(super) fn vanish(
     let mut act = Act::open(stage, narrator, summary, &[])?;
     act.bob_pays(250 * u128::from(CKB), summary)?;
     act.pair.bob.node = None;
-    narrator.note("Bob's node is gone; Alice leaves through the ledger");
+    narrator.note("Bob paid 250 CKB, and then his node is gone; Alice leaves through the ledger");
     act.pair.alice.node()?.command(act.opening, Command::Dispute).map_err(words)?;
     let newest = act.pair.alice.agreed(act.opening)?.state.version();
     act.wait_registered(stage, narrator, "register", newest)?;
@@ -95,6 +96,9 @@ pub(super) fn resize(
     summary: &mut Summary,
 ) -> Result<(), Failure> {
     let mut act = Act::open(stage, narrator, summary, &[])?;
+    narrator
+        .note("Bob pays 100 CKB; then Alice puts in 500 more, Bob pays 50, Alice takes 800 out,");
+    narrator.note("Bob pays 25, and they close");
     act.bob_pays(100 * u128::from(CKB), summary)?;
     let deposit = 500 * u128::from(CKB);
     act.resize(stage, narrator, "top up", &Change::Deposit { amount: Amount::new(deposit) })?;
@@ -136,6 +140,7 @@ impl Act {
             balances.push(vec![Amount::new(*amount); 2]);
         }
         let outcome = Allocation::new(assets, balances, Vec::new()).map_err(words)?;
+        narrator.note(&opening(started[0].0, tokens.first().copied()));
         let request = OpenRequest { challenge_secs: CHALLENGE_SECS, outcome };
         let peer = pair.bob.node()?.peer_id();
         let opening = pair.alice.node()?.open(peer, request).map_err(words)?;
@@ -177,6 +182,15 @@ impl Act {
             from_alice.extend(payments.iter().map(|(asset, hers, _)| (*asset, *hers)));
             from_bob.extend(payments.iter().map(|(asset, _, his)| (*asset, *his)));
         }
+        let sums = |pick: fn(&(u8, u128, u128)) -> u128| {
+            let sums = payments.iter().map(|payment| unit(payment.0).show(pick(payment)));
+            sums.collect::<Vec<_>>().join(" and ")
+        };
+        narrator.note(&format!(
+            "{rounds} times Alice pays {}, and Bob {}",
+            sums(|payment| payment.1),
+            sums(|payment| payment.2)
+        ));
         let payers = [&from_alice[..], &from_bob[..]];
         let total = self.pair.pay_many(narrator, self.opening, payers, summary)?;
         let rounds = i128::from(rounds);
@@ -328,9 +342,10 @@ impl Act {
                 && token_units as i128 == had_tokens as i128 + tokens;
             summary.balances_ok &= right;
             let who = party.name.to_string();
-            rows.push(balance(&who, "CKB", u128::from(held), 8));
+            let fee = u128::try_from(fee).unwrap_or(0);
+            rows.push(balance(&who, Kind::Ckb, [had.into(), held.into(), fee]));
             if had_tokens != 0 {
-                rows.push(balance(&who, "tokens", token_units, 0));
+                rows.push(balance(&who, Kind::Udt, [had_tokens, token_units, 0]));
             }
             if !right {
                 return Err(format!(
@@ -340,11 +355,35 @@ impl Act {
                 ));
             }
         }
-        narrator.balances("on the chain, as it should be to the shannon", &rows);
+        narrator.balances("on the chain, before and now, right to the shannon", &rows);
         Ok(())
     }
 }
 
-pub(super) fn balance(who: &str, asset: &str, units: u128, decimals: u32) -> Balance {
-    Balance { who: who.into(), asset: asset.into(), units, decimals }
+/// What each has and puts in, told before anything happens. `had` is with the cell of its tokens.
+fn opening(had: u64, tokens: Option<u128>) -> String {
+    let deposit = Kind::Ckb.show(DEPOSIT);
+    let has = Kind::Ckb.show(had.into());
+    match tokens {
+        None => format!("Alice and Bob have {has} each, and each puts in {deposit}"),
+        Some(tokens) => {
+            let cell = Kind::Ckb.show(u128::from(had.saturating_sub(CELLS.iter().sum())));
+            let tokens = Kind::Udt.show(tokens);
+            format!(
+                "Alice and Bob have {has} each, {cell} of it in the cell that holds {tokens}; each \
+                 puts in {deposit} and {tokens}"
+            )
+        }
+    }
+}
+
+/// The kind of money in a row of these scenes.
+const fn unit(row: u8) -> Kind {
+    if row == 0 { Kind::Ckb } else { Kind::Udt }
+}
+
+/// What somebody had, has now, and paid in fees.
+pub(super) fn balance(who: &str, kind: Kind, [before, units, fees]: [u128; 3]) -> Balance {
+    let (who, asset, decimals) = (who.into(), kind.name().into(), kind.decimals());
+    Balance { who, asset, before, units, fees, decimals }
 }

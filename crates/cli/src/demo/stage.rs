@@ -13,7 +13,7 @@ use ckb_types::prelude::*;
 use perun_backend_ckb::cells::{Reservations, free_cells};
 use perun_backend_ckb::deployment::{CodeCell, Deployment, Token};
 use perun_backend_ckb::money::{CKB, is_plain, occupied, script_hash};
-use perun_backend_ckb::rpc::{Cell, DevControl, HttpRpc, Rpc, TransactionStatus};
+use perun_backend_ckb::rpc::{Cell, DevControl, HttpRpc, Rpc, RpcError, TransactionStatus};
 use perun_backend_ckb::tx::Resolved;
 use perun_backend_ckb::wallet::{Secp256k1, SigningKey, Wallet, fill, sign_inputs};
 use perun_channel::Asset;
@@ -24,6 +24,7 @@ use perun_embedded_ckb::real_node::RealNode;
 use super::ethereum::Ethereum;
 use super::{DemoOptions, Failure, leftovers, words};
 use crate::narrate::Narrator;
+use crate::problem::node_words;
 use crate::programs::Programs;
 
 /// The key of the first account of every CKB dev chain. It is public.
@@ -155,6 +156,17 @@ fn chain(
 ) -> Result<Chains, Failure> {
     if let Some(url) = &options.ckb_rpc {
         let rpc = Arc::new(HttpRpc::new(url).map_err(words)?);
+        rpc.chain().map_err(|error| {
+            // Its words of what is unknown now are for transactions; nothing was sent yet.
+            let reason = match error {
+                RpcError::Transport(reason) => format!("the CKB node cannot be reached ({reason})"),
+                error => node_words(&error),
+            };
+            format!(
+                "{reason}. --ckb-rpc wants a CKB chain that runs and makes blocks on demand: `perun \
+                 devnet` in another terminal, then --ckb-rpc http://127.0.0.1:8114"
+            )
+        })?;
         narrator.note(&format!(
             "the node at {url}, which must be a dev chain that makes blocks on demand"
         ));
@@ -162,10 +174,10 @@ fn chain(
     }
     let genesis = programs.genesis().map_err(words)?;
     if options.real_node {
-        let node = RealNode::start(&genesis).map_err(words)?;
-        let rpc = Arc::new(HttpRpc::new(node.url()).map_err(words)?);
-        narrator.note(&format!("a real CKB node of its own, at {}", node.url()));
-        leftovers::keep(node);
+        let url = leftovers::keep(|wanted| RealNode::start_while(&genesis, wanted));
+        let url = url.map_err(words)?;
+        let rpc = Arc::new(HttpRpc::new(&url).map_err(words)?);
+        narrator.note(&format!("a real CKB node of its own, at {url}"));
         return Ok((rpc.clone(), rpc));
     }
     let chain = Arc::new(Chain::new(&genesis));
@@ -257,7 +269,7 @@ fn issue(
     let unsigned = Resolved { tx, inputs: vec![source] };
     let locks = sign_inputs(giver, &unsigned).map_err(words)?;
     let tx = fill(&unsigned.tx, &locks).map_err(words)?;
-    let hash = rpc.send_transaction(&tx).map_err(words)?;
+    let hash = rpc.send_transaction(&tx).map_err(|error| rival(&error))?;
     for _ in 0..BLOCKS_MAX {
         let status = rpc.transaction(&hash).map_err(words)?.status;
         if matches!(status, TransactionStatus::Committed { .. }) {
@@ -266,6 +278,17 @@ fn issue(
         dev.mine(1).map_err(words)?;
     }
     Err(format!("the gift {hash:#x} was not committed within {BLOCKS_MAX} blocks"))
+}
+
+/// Why the first account's money could not be spent, from which every demo takes its own.
+fn rival(error: &RpcError) -> Failure {
+    match error {
+        RpcError::Rbf { .. } | RpcError::Dead { .. } | RpcError::Unknown { .. } => format!(
+            "somebody else spends the money of the dev chain's first account, as another demo on \
+             this chain does; nothing was lost; start again when that is done ({error})"
+        ),
+        error => words(error),
+    }
 }
 
 fn largest(rpc: &dyn Rpc, lock: &Script) -> Result<Cell, Failure> {
@@ -291,4 +314,16 @@ pub(super) fn holdings(stage: &Stage, lock: &Script) -> Result<(u64, u128), Fail
     let capacity = cells.iter().map(|cell| u64::from(cell.output.capacity())).sum();
     let tokens = cells.iter().filter_map(perun_backend_ckb::money::token_in);
     Ok((capacity, tokens.map(|(_, amount)| amount).sum()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_demos_on_one_chain_are_told_of_each_other() {
+        let taken = RpcError::from_node(-1111, "PoolRejectedRBF: RBF rejected");
+        assert!(rival(&taken).contains("another demo on this chain"), "{}", rival(&taken));
+        assert!(!rival(&RpcError::Duplicate).contains("another demo"));
+    }
 }

@@ -1,19 +1,20 @@
 //! What is printed of a running chain: its opening, one line for each block with transactions, its
 //! end.
 
-use crate::inspect::actions_in;
+use crate::deed::Deed;
+use crate::output::Output;
+use crate::problem::Problem;
 use crate::report::Report;
 use crate::text::screen::{Look, Style};
 use crate::text::{hex, time};
 use ckb_types::core::BlockView;
 use ckb_types::prelude::*;
-use perun_channel::adjudicator::Env;
 use serde_json::json;
 use std::io::Write;
 
 /// Somebody who reads what happens.
 pub struct Listener {
-    out: Box<dyn Write>,
+    out: Output<Box<dyn Write>>,
     look: Look,
     json: bool,
 }
@@ -21,7 +22,7 @@ pub struct Listener {
 impl Listener {
     /// A listener that is written to there, for people or as JSON lines.
     pub fn new(out: impl Write + 'static, look: Look, json: bool) -> Self {
-        Self { out: Box::new(out), look, json }
+        Self { out: Output::new(Box::new(out)), look, json }
     }
 
     /// The chain runs.
@@ -35,16 +36,16 @@ impl Listener {
     }
 
     /// A block with transactions was made.
-    pub(super) fn block(&mut self, block: &BlockView, env: &Env) {
+    pub(super) fn block(&mut self, block: &BlockView) {
         let transactions = block.transactions();
         let described = transactions.iter().skip(1).map(|tx| {
-            let actions = actions_in(&tx.witnesses(), env);
-            (tx.hash(), actions)
+            let deeds = Deed::on_ckb(&tx.witnesses());
+            (tx.hash(), deeds)
         });
         let described: Vec<_> = described.collect();
         if self.json {
             let transactions = described.iter().map(
-                |(hash, actions)| json!({ "hash": hex::full(hash.as_slice()), "actions": actions }),
+                |(hash, deeds)| json!({ "hash": hex::full(hash.as_slice()), "actions": deeds }),
             );
             let line = json!({
                 "event": "block",
@@ -55,9 +56,10 @@ impl Listener {
             });
             return self.line(&line.to_string());
         }
-        let transactions = described.iter().map(|(hash, actions)| {
+        let transactions = described.iter().map(|(hash, deeds)| {
             let hash = hex::short(hash.as_slice());
-            if actions.is_empty() { hash } else { format!("{hash} ({})", actions.join(", ")) }
+            let deeds: Vec<_> = deeds.iter().map(Deed::sentence).collect();
+            if deeds.is_empty() { hash } else { format!("{hash} ({})", deeds.join(", ")) }
         });
         let number = self.look.paint(Style::Bold, &format!("block {}", block.number()));
         let transactions = transactions.collect::<Vec<_>>().join(", ");
@@ -80,8 +82,13 @@ impl Listener {
         self.line(&format!("stopped at block {number}; the chain is gone, nothing was kept"));
     }
 
+    /// Whether everything could be written.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        self.out.trouble().map_or(Ok(()), |error| Err(Problem::Output(error.to_string())))
+    }
+
     fn line(&mut self, text: &str) {
-        // A reader that went away must not stop the chain that others use.
+        // What cannot be written must not stop the chain that others use.
         let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
     }
 }

@@ -9,7 +9,7 @@ use perun_channel::adjudicator::{
     Action, Consent, Decision, Env, Slot, StateBody, WitnessArgs, WitnessField, consent_digest,
     registration_digest,
 };
-use perun_channel::{Address, Signature, State};
+use perun_channel::{Address, Signature, State, Version};
 
 /// The actions that one witness carries, and for which side of the transaction.
 pub(super) fn in_witness(witness: &[u8]) -> impl Iterator<Item = (WitnessField, Action)> + '_ {
@@ -19,31 +19,20 @@ pub(super) fn in_witness(witness: &[u8]) -> impl Iterator<Item = (WitnessField, 
     })
 }
 
-/// One short sentence for each channel action in the witnesses of a transaction.
-#[must_use]
-pub fn actions_in(witnesses: &BytesVec, _env: &Env) -> Vec<String> {
-    let sentence = |action: Action| {
-        let id = hex::short(action.setup().id().as_bytes());
-        format!("{} channel {id}", verb(&action))
-    };
+/// The channel actions in the witnesses of a transaction.
+pub(crate) fn actions_in(witnesses: &BytesVec) -> Vec<Action> {
     let witnesses = witnesses.clone().into_iter().map(|witness| witness.raw_data());
-    witnesses
-        .flat_map(|witness| in_witness(&witness).map(|it| sentence(it.1)).collect::<Vec<_>>())
-        .collect()
+    witnesses.flat_map(|witness| in_witness(&witness).map(|it| it.1).collect::<Vec<_>>()).collect()
 }
 
-/// What the action does, before the channel's name.
-fn verb(action: &Action) -> String {
-    match action {
-        Action::Create { .. } => "creates".to_owned(),
-        Action::Fund { .. } => "funds".to_owned(),
-        Action::AbortFunding { .. } => "returns the deposits of".to_owned(),
-        Action::Register { body, .. } => format!("registers version {} on", body.version),
-        Action::Conclude { body, .. } => format!("concludes with version {}", body.version),
-        Action::Withdraw { .. } => "withdraws from".to_owned(),
-        Action::CloseFinal { body, .. } => format!("closes with final version {}", body.version),
-        Action::CoopSpend { .. } => "spends by consent".to_owned(),
-    }
+/// The action's name for programs.
+pub(crate) const fn action_name(action: &Action) -> &'static str {
+    named(action).0
+}
+
+/// The version of the state that the action carries, if it carries one.
+pub(crate) fn version_in(action: &Action) -> Option<Version> {
+    body(action).map(|body| body.version)
 }
 
 /// The action's name for programs, and what it does for people.

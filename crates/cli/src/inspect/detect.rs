@@ -134,8 +134,15 @@ fn cell(json: &Value) -> Result<Found, Problem> {
     let data = crate::text::hex::parse(data).map_err(|error| malformed(&error.to_string()))?;
     let channel = ChannelCell::from_data(&data)
         .map_err(|code| malformed(&format!("it is not a channel's: {code}")))?;
-    let capacity = json.pointer("/output/capacity").and_then(Value::as_str);
-    let capacity = capacity.and_then(|text| text.strip_prefix("0x"));
-    let capacity = capacity.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let number = |shown: &Value| -> Option<u64> {
+        u64::from_str_radix(shown.as_str()?.strip_prefix("0x")?, 16).ok()
+    };
+    let capacity = match json.pointer("/output/capacity") {
+        None => None,
+        Some(shown) => match number(shown) {
+            None => return Err(malformed("its capacity is no number of 64 bits")),
+            capacity => capacity,
+        },
+    };
     Ok(Found::ChannelCell(channel, capacity))
 }

@@ -38,16 +38,38 @@ pub(super) fn read(what: &str) -> Result<Input, Problem> {
     if what.len() > INPUT_MAX {
         return Err(Problem::TooLong { limit: INPUT_MAX });
     }
-    if let Some(out_point) = out_point(what) {
-        return Ok(Input::OutPoint(out_point));
+    of_text(what, "is no file, and no hexadecimal either")
+}
+
+/// Reads the name of a cell, or bytes in hexadecimal.
+fn of_text(text: &str, refusal: &str) -> Result<Input, Problem> {
+    let shown = abbreviated(text);
+    let refused = |why: &str| Err(Problem::NotUnderstood(format!("`{shown}` {why}")));
+    if text.trim().is_empty() {
+        return Err(Problem::NotUnderstood("the input is empty; nothing was explained".to_owned()));
     }
-    hex::parse(what).map(Input::Bytes).map_err(|error| {
-        Problem::NotUnderstood(format!(
-            "`{}` is no file, and no hexadecimal either: {error}; hand in a file, `-` for standard input, \
-             or bytes such as 0x12ab",
-            abbreviated(what)
-        ))
-    })
+    if text.contains('…') {
+        return refused(
+            "was shortened for people's eyes; the whole of it stands in what the same command \
+             says with --json",
+        );
+    }
+    match out_point(text) {
+        Some(Ok(out_point)) => return Ok(Input::OutPoint(out_point)),
+        Some(Err(index)) => {
+            return refused(&format!(
+                "names a cell by its transaction and {index:?}, which is no number of an output; \
+                 an out point is such as 0x…:0"
+            ));
+        }
+        None => {}
+    }
+    match hex::parse(text) {
+        Ok(bytes) => Ok(Input::Bytes(bytes)),
+        Err(error) => refused(&format!(
+            "{refusal}: {error}; hand in a file, `-` for standard input, or bytes such as 0x12ab"
+        )),
+    }
 }
 
 /// Tells JSON, hexadecimal text and plain bytes apart.
@@ -58,10 +80,8 @@ pub(super) fn of_contents(contents: &[u8]) -> Result<Input, Problem> {
     let Ok(text) = std::str::from_utf8(contents) else {
         return Ok(Input::Bytes(contents.to_vec()));
     };
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(Problem::NotUnderstood("the input is empty; nothing was explained".to_owned()));
-    }
+    // Some editors begin every text with a byte order mark.
+    let text = text.trim_start_matches('\u{feff}').trim();
     let text = match serde_json::from_str(text) {
         Ok(json @ (Value::Object(_) | Value::Array(_))) => return Ok(Input::Json(json)),
         Ok(Value::String(text)) => text,
@@ -72,11 +92,11 @@ pub(super) fn of_contents(contents: &[u8]) -> Result<Input, Problem> {
         }
         _ => text.to_owned(),
     };
-    if let Some(out_point) = out_point(&text) {
-        return Ok(Input::OutPoint(out_point));
+    // Our encodings have zeros everywhere: bytes that happen to be UTF-8 are no text for that.
+    if text.contains(|c: char| c.is_control() && !c.is_whitespace()) {
+        return Ok(Input::Bytes(contents.to_vec()));
     }
-    // Bytes that happen to be text are still bytes.
-    Ok(Input::Bytes(hex::parse(&text).unwrap_or_else(|_| contents.to_vec())))
+    of_text(&text, "is neither JSON nor hexadecimal")
 }
 
 /// One byte more than allowed is read, so that too much can be told from just enough.
@@ -94,15 +114,17 @@ fn checked(contents: Vec<u8>) -> Result<Vec<u8>, Problem> {
     Ok(contents)
 }
 
-/// `0x…:0`, with the index in decimal or as `0x0`.
-fn out_point(text: &str) -> Option<OutPoint> {
+/// `0x…:0`, with the index in decimal or as `0x0`; or the index if that is none. Nothing if it is
+/// no hash with something behind it.
+fn out_point(text: &str) -> Option<Result<OutPoint, String>> {
     let (hash, index) = text.trim().split_once([':', '#'])?;
     let hash: [u8; 32] = hex::parse(hash).ok()?.try_into().ok()?;
-    let index = match index.strip_prefix("0x") {
-        Some(digits) => u32::from_str_radix(digits, 16).ok()?,
-        None => index.parse().ok()?,
+    let number = match index.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => index.parse(),
     };
-    Some(OutPoint::new(Byte32::from_slice(&hash).ok()?, index))
+    let hash = Byte32::from_slice(&hash).ok()?;
+    Some(number.map(|number| OutPoint::new(hash, number)).map_err(|_| abbreviated(index)))
 }
 
 fn abbreviated(text: &str) -> String {
@@ -127,7 +149,10 @@ mod tests {
                 Ok(Input::OutPoint(_))
             ));
         }
-        assert!(out_point(&format!("{hash}:")).is_none());
+        for index in ["", "x", "-1", "99999999999"] {
+            let problem = read(&format!("{hash}:{index}")).unwrap_err().to_string();
+            assert!(problem.contains("no number of an output"), "{problem}");
+        }
         assert!(out_point("0xab:0").is_none());
     }
 
@@ -137,6 +162,28 @@ mod tests {
             let Ok(Input::Bytes(bytes)) = of_contents(text.as_bytes()) else { panic!("{text}") };
             assert_eq!(bytes, [1, 2], "{text}");
         }
+    }
+
+    #[test]
+    fn text_that_is_no_hexadecimal_is_not_taken_for_bytes() {
+        for text in ["0x12zz", "a typo", "0x123"] {
+            let problem = of_contents(text.as_bytes()).unwrap_err().to_string();
+            assert!(problem.contains("neither JSON nor hexadecimal"), "{problem}");
+        }
+        let bytes = [0, 1, b'a', 0];
+        assert!(matches!(of_contents(&bytes), Ok(Input::Bytes(found)) if found == bytes));
+        let marked = "\u{feff}0x0102".as_bytes();
+        assert!(matches!(of_contents(marked), Ok(Input::Bytes(found)) if found == [1, 2]));
+        for empty in ["", "\"\""] {
+            assert!(of_contents(empty.as_bytes()).unwrap_err().to_string().contains("is empty"));
+        }
+        assert!(read("").unwrap_err().to_string().contains("is empty"));
+    }
+
+    #[test]
+    fn what_was_shortened_is_said_to_be_so() {
+        let problem = read("0x635113…0a7bc1").unwrap_err().to_string();
+        assert!(problem.contains("shortened") && problem.contains("--json"), "{problem}");
     }
 
     #[test]

@@ -13,27 +13,40 @@ use perun_channel::State;
 use perun_channel::adjudicator::{
     Action, Cell, Decision, Due, Env, Input, View, judge, settlement_dues,
 };
+use std::collections::HashSet;
 
 /// The most bytes of a transaction that is explained: no block has room for a larger one.
 const TRANSACTION_MAX: usize = 600_000;
 
 /// A transaction that was handed in.
-pub(super) fn report(
+pub(super) fn report_given(
     tx: &TransactionView,
     env: &Env,
     node: Option<&Node<'_>>,
 ) -> Result<Report, Problem> {
-    if tx.data().serialized_size_in_block() > TRANSACTION_MAX {
-        return Err(Problem::TooLong { limit: TRANSACTION_MAX });
+    let size = tx.data().serialized_size_in_block();
+    if size > TRANSACTION_MAX {
+        return Err(Problem::NotUnderstood(format!(
+            "the transaction has {size} bytes, and no block has room for more than \
+             {TRANSACTION_MAX}; nothing was explained; one that is on a chain all the same, as in \
+             its first block, is explained by its hash with --ckb-rpc"
+        )));
     }
+    report(tx, env, node)
+}
+
+fn report(tx: &TransactionView, env: &Env, node: Option<&Node<'_>>) -> Result<Report, Problem> {
+    let makes_money = tx.is_cellbase();
     let spent = match node {
-        Some(node) => lookup::spent(tx, node.rpc)?,
-        None => None,
+        Some(node) if !makes_money => lookup::spent(tx, node.rpc)?,
+        _ => None,
     };
     let mut report = Report::new("transaction", title(tx));
     facts(&mut report, tx);
     judged(&mut report, tx, spent.as_deref(), env);
-    if spent.is_none() {
+    if makes_money {
+        report.note("The first of a block spends nothing, and makes what the block earns.");
+    } else if spent.is_none() {
         report.note(match node {
             Some(_) => "The node does not know all spent cells, so there is no fee and no verdict.",
             None => "Without --ckb-rpc the spent cells are not known, so there is no fee and no verdict.",
@@ -79,7 +92,8 @@ fn facts(report: &mut Report, tx: &TransactionView) {
     report.fact("hash", "hash", hex::full(tx.hash().as_slice()));
     report.fact_as("bytes", "size", format!("{size} bytes"), size);
     let (inputs, outputs) = (tx.inputs().len(), tx.outputs().len());
-    report.fact_as("inputs", "spends", words::count(inputs, "cell"), inputs);
+    let spends = if tx.is_cellbase() { "nothing".to_owned() } else { words::count(inputs, "cell") };
+    report.fact_as("inputs", "spends", spends, inputs);
     report.fact_as("outputs", "makes", words::count(outputs, "cell"), outputs);
 }
 
@@ -88,8 +102,19 @@ fn judged(report: &mut Report, tx: &TransactionView, spent: Option<&[Cell]>, env
     let outputs: Vec<Cell> =
         tx.outputs_with_data_iter().map(|(output, data)| lookup::seen(&output, &data)).collect();
     if let Some(spent) = spent {
-        let fee = sum(spent).saturating_sub(sum(&outputs));
-        report.fact_as("fee", "fee", show_ckb(fee), fee.to_string());
+        let (puts_in, makes) = (sum(spent), sum(&outputs));
+        let (text, datum) = match puts_in.checked_sub(makes) {
+            Some(fee) => (show_ckb(fee), Some(fee.to_string())),
+            None => {
+                (format!("none: it makes {} more than it spends", show_ckb(makes - puts_in)), None)
+            }
+        };
+        report.fact_as("fee", "fee", text, datum);
+    }
+    let flaws = flaws(tx, spent.map(sum), sum(&outputs));
+    if !flaws.is_empty() {
+        let text = format!("it {}; no node takes it", words::list(&flaws));
+        report.fact_as("impossible", "IMPOSSIBLE", text, flaws.iter().cloned().collect::<Datum>());
     }
     let count = sites.len();
     let actions: Vec<String> = sites.iter().map(|it| site::name(it).to_owned()).collect();
@@ -109,6 +134,21 @@ fn judged(report: &mut Report, tx: &TransactionView, spent: Option<&[Cell]>, env
     let hash = tx.hash().into();
     let parts = sites.iter().map(|it| channel(it, tx, env, &hash));
     report.parts("channels", parts.collect());
+}
+
+/// What makes the transaction impossible on every chain, whatever its scripts say.
+fn flaws(tx: &TransactionView, puts_in: Option<u128>, makes: u128) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let twice = tx.input_pts_iter().any(|out_point| !seen.insert(out_point));
+    let (inputs, outputs) = (tx.inputs().len(), tx.outputs().len());
+    let flaws = [
+        (inputs == 0, "spends nothing"),
+        (twice, "spends one cell twice"),
+        (puts_in.is_some_and(|puts_in| puts_in < makes), "makes more than it spends"),
+        (makes > u128::from(u64::MAX), "makes more CKB than there can be"),
+        (outputs != tx.outputs_data().len(), "does not have data for each of its cells"),
+    ];
+    flaws.into_iter().filter(|(is_so, _)| *is_so).map(|(_, flaw)| flaw.to_owned()).collect()
 }
 
 fn sum(cells: &[Cell]) -> u128 {

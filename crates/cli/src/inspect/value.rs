@@ -51,8 +51,11 @@ pub(super) fn signed_state(signed: &UncheckedState) -> Report {
 /// What all reports say of a state.
 pub(super) fn state_facts(report: &mut Report, state: &State, addresses: &[Address]) {
     report.fact("channel", "channel", state.id().to_string());
-    let last =
-        if state.is_final() { "yes: signed by all, it can be paid out at once" } else { "no" };
+    let last = if state.is_final() {
+        "yes: once all have signed, it can be paid out at once"
+    } else {
+        "no"
+    };
     // As a text: versions use all 64 bits.
     report.fact("version", "version", state.version().to_string());
     report.fact_as("final", "final", last, state.is_final());

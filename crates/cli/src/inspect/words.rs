@@ -1,15 +1,25 @@
 //! The words for what channels are made of: assets, phases, slots, participants.
 
 use crate::report::Datum;
-use crate::text::amount::show_ckb;
+use crate::text::amount::{show_ckb, show_units};
 use crate::text::hex;
 use perun_channel::adjudicator::{Phase, Slot, SlotKind};
-use perun_channel::{Address, Amount, Asset};
+use perun_channel::{Address, Amount, Asset, BackendId};
+
+const ETH_DECIMALS: u32 = 18;
 
 /// An amount of an asset. The decimals of tokens are not known here, so theirs are smallest units.
 pub(super) fn amount(asset: &Asset, amount: Amount) -> String {
     if asset.is_ckb_coin() {
         return show_ckb(amount.get());
+    }
+    if asset.backend() == BackendId::ETHEREUM {
+        // The coin's holder is the hub, tokens have a holder each; which is which is not said here.
+        let ether = show_units(amount.get(), ETH_DECIMALS);
+        return format!(
+            "{amount} units of {} ({ether} ETH, if that is the hub)",
+            asset_name(asset)
+        );
     }
     let unit = if amount.get() == 1 { "unit" } else { "units" };
     format!("{amount} {unit} of {}", asset_name(asset))
@@ -22,6 +32,11 @@ pub(super) fn asset_name(asset: &Asset) -> String {
     }
     match asset.ckb_type_hash() {
         Some(type_hash) => format!("token {}", hex::short(&type_hash)),
+        None if asset.backend() == BackendId::ETHEREUM => format!(
+            "the asset of {} on Ethereum chain {}",
+            hex::short(asset.holder().as_bytes()),
+            asset.chain()
+        ),
         None => format!(
             "asset {} on chain {} of ledger kind {}",
             hex::short(asset.holder().as_bytes()),
@@ -107,6 +122,9 @@ mod tests {
         assert_eq!(amount(&Asset::ckb(1), Amount::new(1_250_000_000)), "12.5 CKB");
         let token = Asset::ckb_token(1, &[0xab; 32]);
         assert_eq!(amount(&token, Amount::new(1_250)), "1250 units of token 0xababab…ababab");
+        let ether = Asset::ethereum(31_337, Address::new([0xab; 20]));
+        let shown = amount(&ether, Amount::new(4_000_000_000_000_000_000));
+        assert!(shown.ends_with("on Ethereum chain 31337 (4 ETH, if that is the hub)"), "{shown}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 /// Why a text is not bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HexError {
-    /// A character that is no hexadecimal digit.
+    /// A character that is no hexadecimal digit, counted from 1 on.
     #[error("character {0} is not a hexadecimal digit")]
     Digit(usize),
     /// Half a byte is left over.
@@ -37,12 +37,13 @@ pub fn short(bytes: &[u8]) -> String {
 
 /// Reads bytes with or without `0x`; spaces and line ends between digits are skipped.
 pub fn parse(text: &str) -> Result<Vec<u8>, HexError> {
-    let text = text.trim();
-    let text = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let whole = text.trim();
+    let text = whole.strip_prefix("0x").or_else(|| whole.strip_prefix("0X")).unwrap_or(whole);
+    let before = whole.len() - text.len() + 1;
     let mut nibbles = Vec::with_capacity(text.len());
     for (position, c) in text.chars().enumerate().filter(|(_, c)| !c.is_ascii_whitespace()) {
         let digit = c.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        nibbles.push(digit.ok_or(HexError::Digit(position + 1))?);
+        nibbles.push(digit.ok_or(HexError::Digit(position + before))?);
     }
     let (pairs, []) = nibbles.as_chunks::<2>() else { return Err(HexError::Odd) };
     Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
@@ -63,7 +64,7 @@ mod tests {
     #[test]
     fn half_bytes_and_strange_characters_are_refused() {
         assert_eq!(parse("0x123"), Err(HexError::Odd));
-        assert_eq!(parse("0x12zz"), Err(HexError::Digit(3)));
+        assert_eq!(parse("0x12zz"), Err(HexError::Digit(5)));
         assert_eq!(parse("12\n34 "), Ok(vec![0x12, 0x34]));
         assert_eq!(parse(""), Ok(vec![]));
     }

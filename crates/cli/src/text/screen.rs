@@ -59,8 +59,9 @@ impl Look {
     }
 }
 
-/// How many characters the bar is wide.
-const BAR_WIDTH: u64 = 30;
+/// How many characters the bar is wide. With its numbers it fits into 40 columns: a line that wraps
+/// is not written over.
+const BAR_WIDTH: u64 = 10;
 
 /// A bar such as `[#####.....]  50 %`. More than all is all.
 #[must_use]
@@ -102,9 +103,9 @@ mod tests {
 
     #[test]
     fn a_bar_goes_from_empty_to_full() {
-        assert_eq!(bar(0, 4), format!("[{}]   0 %", ".".repeat(30)));
-        assert_eq!(bar(2, 4), format!("[{}{}]  50 %", "#".repeat(15), ".".repeat(15)));
-        assert_eq!(bar(9, 4), format!("[{}] 100 %", "#".repeat(30)));
+        assert_eq!(bar(0, 4), format!("[{}]   0 %", ".".repeat(10)));
+        assert_eq!(bar(2, 4), format!("[{}{}]  50 %", "#".repeat(5), ".".repeat(5)));
+        assert_eq!(bar(9, 4), format!("[{}] 100 %", "#".repeat(10)));
         assert_eq!(bar(0, 0), bar(0, 1));
         assert_eq!(bar(u64::MAX, u64::MAX), bar(1, 1));
     }

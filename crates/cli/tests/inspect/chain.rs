@@ -154,6 +154,40 @@ fn a_payment_touches_no_channel_and_gets_no_verdict() {
 }
 
 #[test]
+fn the_first_transaction_of_the_chain_is_explained_however_long_it_is() {
+    let ledger = Ledger::new();
+    let tx = ledger.genesis.block().transactions()[0].clone();
+    let json = explain_tx(&ledger, &tx);
+    assert_eq!(json["status"], "committed", "{json}");
+    assert_eq!(json["impossible"], Value::Null);
+    assert_eq!(json["fee"], Value::Null);
+    let long = Bytes::from(vec![0; 700_000]);
+    let tx = payment(&ledger).as_advanced_builder().output_data(long.pack()).build();
+    let problem = explain(&ledger, &hex::full(tx.data().as_slice())).unwrap_err();
+    assert!(problem.to_string().contains("no block has room"), "{problem}");
+}
+
+#[test]
+fn what_no_node_takes_is_called_impossible() {
+    let ledger = Ledger::new();
+    let tx = payment(&ledger);
+    let explained = |tx: &TransactionView| concluded(&ledger, tx);
+    assert_eq!(explained(&tx)["impossible"], Value::Null);
+    let rich = plain(lock(9), u64::MAX);
+    let rich = tx.as_advanced_builder().output(rich).output_data(Bytes::new().pack()).build();
+    let json = explained(&rich);
+    assert_eq!(json["fee"], Value::Null);
+    let flaws =
+        serde_json::json!(["makes more than it spends", "makes more CKB than there can be"]);
+    assert_eq!(json["impossible"], flaws);
+    let input = tx.inputs().get(0).unwrap();
+    let twice = explained(&tx.as_advanced_builder().input(input).build());
+    assert_eq!(twice["impossible"], serde_json::json!(["spends one cell twice"]));
+    let none = explained(&tx.as_advanced_builder().set_inputs(vec![]).build());
+    assert_eq!(none["impossible"][0], "spends nothing");
+}
+
+#[test]
 fn names_that_nobody_knows_are_said_to_be_unknown() {
     let ledger = Ledger::new();
     for name in [hex::full(&[0xab; 32]), format!("{}:0", hex::full(&[0xab; 32]))] {

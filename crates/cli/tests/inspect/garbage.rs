@@ -57,7 +57,9 @@ fn a_transaction_that_fits_in_no_block_is_refused() {
     let tx = scene::registration(&Scene::with_token(), &Programs::built_in());
     let large = ckb_types::bytes::Bytes::from(vec![0; 600_000]);
     let tx = tx.as_advanced_builder().witness(large.pack()).build();
-    assert!(shown(&hex::full(tx.data().as_slice())).contains("longer than 600000 bytes"));
+    assert!(
+        shown(&hex::full(tx.data().as_slice())).contains("no block has room for more than 600000")
+    );
 }
 
 proptest! {

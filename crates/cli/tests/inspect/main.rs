@@ -160,6 +160,16 @@ fn a_signature_of_somebody_else_is_called_so() {
 }
 
 #[test]
+fn a_cell_with_an_impossible_capacity_is_refused() {
+    let cell = hex::full(&Scene::with_token().cell(Phase::Open, 0, 4).to_data());
+    for capacity in ["0xffffffffffffffffff", "12", "0x"] {
+        let json = serde_json::json!({ "output": { "capacity": capacity }, "output_data": cell });
+        let problem = explain_text(&json.to_string(), &Programs::built_in(), None).unwrap_err();
+        assert!(problem.to_string().contains("its capacity is no number of 64 bits"), "{problem}");
+    }
+}
+
+#[test]
 fn an_action_alone_says_what_it_cannot_know() {
     let scene = Scene::with_token();
     let action = scene.register(&Programs::built_in(), 3, 1);

@@ -13,7 +13,6 @@ mod connection;
 mod mailbox;
 mod network;
 mod outbox;
-mod places;
 mod stream;
 mod table;
 
@@ -29,14 +28,14 @@ use rustls::{ClientConfig, ServerConfig};
 pub use self::mailbox::{MAX_UNREAD_BYTES, MAX_UNREAD_MESSAGES, Mailbox};
 pub use self::network::{DialFailure, Network, NetworkEvent};
 pub use self::outbox::{MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES};
-pub use self::places::{
-    MAX_CONNECTIONS, MAX_DIALS, MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS, MAX_STRANGERS,
-};
 use self::stream::Stream;
 pub use self::table::{MAX_PINS, RACE_MAX};
 use crate::{
     DecodeError, EncodeError, Envelope, Handshake, HandshakeError, Identities, Inbox, Message, Own,
     Serializer, Verifier,
+};
+pub use perun_places::{
+    MAX_CONNECTIONS, MAX_DIALS, MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS, MAX_STRANGERS,
 };
 
 /// How long a connection may take to be made, and its handshake to be done: what go-perun gives

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbox::Outbox;
-use super::places::{Close, MAX_DIALS, Places};
 use super::{DialFailure, Local};
 use crate::Identities;
+use perun_places::{Close, MAX_DIALS, Places};
 
 /// The most peers that the owner can pin at once.
 pub const MAX_PINS: usize = 1_024;
@@ -22,7 +22,8 @@ pub const MAX_PINS: usize = 1_024;
 pub const RACE_MAX: Duration = Duration::from_secs(60);
 
 pub(super) struct Table<S> {
-    pub(super) places: Places<S>,
+    /// A peer has one connection: its place is its name there.
+    pub(super) places: Places<S, u64>,
     held: BTreeMap<Identities, Held>,
     /// Whom we dial just now.
     dialling: BTreeSet<Identities>,
@@ -95,7 +96,7 @@ impl<S: Close> Table<S> {
             }
             named |= self.places.is_named(old.place);
         }
-        if !self.places.greeted(new.place, named) {
+        if !self.places.greeted(new.place, &new.place, named) {
             return Err(DialFailure::NoRoom);
         }
         let outbox = Arc::new(Outbox::default());
@@ -128,7 +129,7 @@ impl<S: Close> Table<S> {
         self.pinned = self.pinned.saturating_add(1);
         self.pins.insert(peer.clone(), self.pinned);
         if let Some(held) = self.held.get(peer) {
-            self.places.name(held.place);
+            self.places.name(&held.place);
         }
         let first = || self.pins.iter().min_by_key(|(_, at)| **at).map(|(peer, _)| peer.clone());
         if let Some(excess) = (self.pins.len() > MAX_PINS).then(first).flatten() {
@@ -140,7 +141,7 @@ impl<S: Close> Table<S> {
         if self.pins.remove(peer).is_some()
             && let Some(held) = self.held.get(peer)
         {
-            self.places.unname(held.place);
+            self.places.unname(&held.place);
         }
     }
 

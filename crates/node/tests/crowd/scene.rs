@@ -289,7 +289,8 @@ impl Scene {
             Record::Released { deadline },
         ];
         let stream = StreamId(*name(number).as_bytes());
-        let batch = Batch::new().record(stream, [vec![0], peer.0.to_vec(), vec![5; 32]].concat());
+        let of = [vec![0], vec![5; 32], vec![0], peer.0.to_vec()].concat();
+        let batch = Batch::new().record(stream, of);
         let batch = records.iter().fold(batch, |batch, record| {
             batch.record(stream, [vec![1], record.to_bytes()].concat())
         });

@@ -229,6 +229,10 @@ fn a_lost_answer_is_found_by_asking_and_silence_ends_on_the_chain() {
     let update = story.word(0).unwrap();
     story.hear(1, update);
     assert!(matches!(story.word(1), Some(Message::UpdateAccept { .. })), "and it is lost");
+    let (now, bob) = (story.now, go_perun_peer_id(&story.people[1].name));
+    story.house(0).connected(now, bob).unwrap();
+    assert!(matches!(story.word(0), Some(Message::Update(_))), "said again, and lost again");
+    assert!(story.word(0).is_none());
     story.now = story.now.after(60);
     let now = story.now;
     story.house(0).tick(now).unwrap();
@@ -254,11 +258,10 @@ fn a_lost_answer_is_found_by_asking_and_silence_ends_on_the_chain() {
     // Bob is gone: Alice leaves with the newest state.
     story.people[1].house = None;
     story.order(0, 1);
-    for _ in 0..2 {
-        story.now = story.now.after(60);
-        let now = story.now;
-        story.house(0).tick(now).unwrap();
-    }
+    let user = Config::default();
+    story.now = story.now.after(user.user_secs + user.answer_secs);
+    let now = story.now;
+    story.house(0).tick(now).unwrap();
     let house = story.people[0].house.as_ref().unwrap();
     assert_eq!(house.status(OPENING).unwrap().phase, PhaseName::Disputing);
 }

@@ -3,8 +3,8 @@
 
 use perun_channel::{Allocation, Amount, Signature, State, Version};
 use perun_protocol::{
-    Body, Command, Config, Crypto, Declined, Dialect, Event, FailureReason, Handover, Input,
-    Misuse, OnSilence, PaymentId, PhaseName, Proof, Record, Refusal, RejectReason,
+    Body, Command, Config, Crypto, Declined, Dialect, Digest, Effect, Event, FailureReason,
+    Handover, Input, Misuse, OnSilence, PaymentId, PhaseName, Proof, Record, Refusal, RejectReason,
 };
 
 use crate::keys::Keys;
@@ -393,8 +393,14 @@ fn who_still_does_not_answer_is_left() {
         let mut pair = open_with(Config { on_silence, ..go_perun() }, [10, 10]);
         pair.nodes[1].is_silent = true;
         pair.pay(0, 2);
-        pair.advance(60).advance(60);
+        pair.advance(659);
+        assert_eq!(pair.phases()[0], PhaseName::Updating, "its user may still think");
+        pair.advance(1);
         assert_eq!(pair.phases()[0], phase);
+        let is_question = |body: &Body<Digest>| matches!(body, Body::Sync { .. });
+        let asked =
+            |effect: &Effect| matches!(effect, Effect::Send(draft) if is_question(&draft.body));
+        assert_eq!(pair.submitted(0, asked), 0, "H10: a question can end who is still thinking");
     }
 }
 

@@ -12,7 +12,6 @@
 mod connection;
 mod inbox;
 mod peers;
-mod places;
 
 use core::fmt;
 use std::io;
@@ -30,8 +29,8 @@ use crate::{
 pub use inbox::Inbox;
 pub use peers::{MAX_PEERS, MAX_PINS};
 use peers::{Peer, Table};
-use places::Places;
-pub use places::{
+use perun_places::Places;
+pub use perun_places::{
     MAX_CONNECTIONS, MAX_DIALS, MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS, MAX_STRANGERS,
 };
 
@@ -101,7 +100,7 @@ struct Shared {
     peers: Mutex<Table>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Locked before `peers` by whoever needs both.
-    places: Mutex<Places<TcpStream>>,
+    places: Mutex<Places<TcpStream, PeerId>>,
     listeners: Mutex<Vec<SocketAddr>>,
     stopping: AtomicBool,
 }
@@ -152,7 +151,7 @@ impl Network {
     pub fn unpin(&self, peer: PeerId) {
         let mut places = lock(&self.shared.places);
         if lock(&self.shared.peers).unpin(peer) {
-            places.unname(peer);
+            places.unname(&peer);
         }
     }
 
@@ -279,15 +278,15 @@ impl Shared {
     fn greeted(&self, place: u64, peer: PeerId) -> bool {
         let mut places = lock(&self.places);
         let named = lock(&self.peers).is_pinned(peer);
-        places.greeted(place, peer, named)
+        places.greeted(place, &peer, named)
     }
 
     /// Pins a peer; whom that was one too many for is a stranger again.
     fn name(&self, peer: PeerId, pin: impl FnOnce(&mut Table, PeerId) -> Option<PeerId>) {
         let mut places = lock(&self.places);
         let excess = pin(&mut lock(&self.peers), peer);
-        places.name(peer);
-        excess.into_iter().for_each(|other| places.unname(other));
+        places.name(&peer);
+        excess.into_iter().for_each(|other| places.unname(&other));
     }
 
     fn leave(&self, place: u64) {

@@ -1,14 +1,15 @@
-//! Who holds a place for a connection, and who makes way when there is none.
+//! Who holds a place for a connection, and who makes way when there is none: the same for every
+//! network of a node, whatever its peers are called.
 //!
 //! The invariant: what connected strangers hold never keeps our own dials from going out, nor a
 //! peer that the owner named from coming in. When places become few, and when a stranger finds
 //! none, the oldest one of the network that holds most of them goes, so that idle sockets push each
 //! other out, not others.
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, TcpStream};
-
-use crate::PeerId;
 
 /// The most connections at once, each with two threads of small stacks.
 pub const MAX_CONNECTIONS: usize = 512;
@@ -37,7 +38,7 @@ const MARGIN: usize = 32;
 pub const MAX_STRANGERS: usize = MAX_CONNECTIONS / 2;
 
 /// What a place holds open; a trait, so that tests need no sockets.
-pub(super) trait Close {
+pub trait Close {
     /// Ends what goes on over it.
     fn close(&self);
 }
@@ -49,47 +50,49 @@ impl Close for TcpStream {
 }
 
 /// All places that are taken, by the order in which they were.
-pub(super) struct Places<S> {
-    taken: BTreeMap<u64, Place<S>>,
+#[derive(Debug)]
+pub struct Places<S, I> {
+    taken: BTreeMap<u64, Place<S, I>>,
     next: u64,
 }
 
-struct Place<S> {
+#[derive(Debug)]
+struct Place<S, I> {
     socket: S,
     /// Where it came from; nothing for a dial of ours.
     from: Option<IpAddr>,
-    standing: Standing,
+    standing: Standing<I>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+#[derive(Debug, PartialEq, Eq)]
+enum Standing<I> {
     /// In its handshake.
     Greeting,
     /// Connected to a peer that came by itself.
-    Stranger(PeerId),
+    Stranger(I),
     /// Connected to a peer that the owner named, or that we dialled.
-    Named(PeerId),
-    /// Closed to make room; its threads are on their way out and still count.
+    Named(I),
+    /// Closed; its threads are on their way out and still count.
     Leaving,
 }
 
-impl<S> Default for Places<S> {
+impl<S, I> Default for Places<S, I> {
     fn default() -> Self {
         Self { taken: BTreeMap::new(), next: 0 }
     }
 }
 
-impl<S: Close> Places<S> {
+impl<S: Close, I: Clone + Eq> Places<S, I> {
     /// A place for a dial of ours, if there is one.
-    pub(super) fn dialled(&mut self, socket: S) -> Option<u64> {
+    pub fn dialled(&mut self, socket: S) -> Option<u64> {
         self.thin_out();
-        let dials = |place: &Place<S>| place.from.is_none() && place.is(Standing::Greeting);
+        let dials = |place: &Place<S, I>| place.from.is_none() && place.is(&Standing::Greeting);
         let room = self.taken.len() < MAX_CONNECTIONS && self.count(dials) < MAX_DIALS;
         room.then(|| self.take(socket, None))
     }
 
     /// A place for a socket that came from this address, if there is one or another makes way.
-    pub(super) fn accepted(&mut self, socket: S, from: IpAddr) -> Option<u64> {
+    pub fn accepted(&mut self, socket: S, from: IpAddr) -> Option<u64> {
         self.thin_out();
         let from = network_of(from);
         // Those that leave hold places until they are gone, or a flood would pile up threads.
@@ -97,8 +100,8 @@ impl<S: Close> Places<S> {
         if came >= MAX_INCOMING || self.taken.len() >= MAX_CONNECTIONS {
             return None;
         }
-        let greets = |place: &Place<S>| place.from.is_some() && place.is(Standing::Greeting);
-        let here = |place: &Place<S>| place.from == Some(from) && greets(place);
+        let greets = |place: &Place<S, I>| place.from.is_some() && place.is(&Standing::Greeting);
+        let here = |place: &Place<S, I>| place.from == Some(from) && greets(place);
         if self.count(here) >= MAX_HANDSHAKES_PER_ADDRESS {
             self.make_way(here);
         } else if self.count(greets) >= MAX_HANDSHAKES {
@@ -108,8 +111,8 @@ impl<S: Close> Places<S> {
     }
 
     /// The handshake led to this peer. False if it had to make way meanwhile.
-    pub(super) fn greeted(&mut self, key: u64, peer: PeerId, named: bool) -> bool {
-        let greeting = self.taken.get(&key).filter(|place| place.is(Standing::Greeting));
+    pub fn greeted(&mut self, key: u64, peer: &I, named: bool) -> bool {
+        let greeting = self.taken.get(&key).filter(|place| place.is(&Standing::Greeting));
         let Some(came) = greeting.map(|place| place.from.is_some()) else { return false };
         let stranger = came && !named;
         if stranger && self.count(Place::is_strange) >= MAX_STRANGERS {
@@ -120,40 +123,66 @@ impl<S: Close> Places<S> {
         }
         if let Some(place) = self.taken.get_mut(&key) {
             let standing = if stranger { Standing::Stranger } else { Standing::Named };
-            place.standing = standing(peer);
+            place.standing = standing(peer.clone());
         }
         true
     }
 
     /// The owner named a peer that may be connected already.
-    pub(super) fn name(&mut self, peer: PeerId) {
-        for place in self.taken.values_mut().filter(|place| place.is(Standing::Stranger(peer))) {
-            place.standing = Standing::Named(peer);
+    pub fn name(&mut self, peer: &I) {
+        let strange = Standing::Stranger(peer.clone());
+        for place in self.taken.values_mut().filter(|place| place.is(&strange)) {
+            place.standing = Standing::Named(peer.clone());
         }
     }
 
     /// The owner no longer names a peer that may be connected: if it came by itself, it is a
     /// stranger again, and must not be one too many.
-    pub(super) fn unname(&mut self, peer: PeerId) {
-        let named = |place: &&mut Place<S>| place.from.is_some() && place.is(Standing::Named(peer));
-        for place in self.taken.values_mut().filter(named) {
-            place.standing = Standing::Stranger(peer);
+    pub fn unname(&mut self, peer: &I) {
+        let named = Standing::Named(peer.clone());
+        let came = self.taken.values_mut().filter(|place| place.from.is_some());
+        for place in came.filter(|place| place.is(&named)) {
+            place.standing = Standing::Stranger(peer.clone());
         }
         if self.count(Place::is_strange) > MAX_STRANGERS {
             self.make_way(Place::is_strange);
         }
     }
 
+    /// Whether strangers do not push out who is connected here.
+    #[must_use]
+    pub fn is_named(&self, key: u64) -> bool {
+        let place = self.taken.get(&key);
+        place.is_some_and(|place| matches!(place.standing, Standing::Named(_)))
+    }
+
+    /// Closes what is here; it keeps the place until it leaves.
+    pub fn close(&mut self, key: u64) {
+        if let Some(place) = self.taken.get_mut(&key) {
+            place.standing = Standing::Leaving;
+            place.socket.close();
+        }
+    }
+
     /// Gives a place back.
-    pub(super) fn leave(&mut self, key: u64) {
+    pub fn leave(&mut self, key: u64) {
         self.taken.remove(&key);
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many places are taken.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.taken.len()
     }
 
-    pub(super) fn close_all(&self) {
+    /// Whether no place is taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.taken.is_empty()
+    }
+
+    /// Closes all that is open.
+    pub fn close_all(&self) {
         self.taken.values().for_each(|place| place.socket.close());
     }
 
@@ -164,14 +193,14 @@ impl<S: Close> Places<S> {
         key
     }
 
-    fn count(&self, which: impl Fn(&Place<S>) -> bool) -> usize {
+    fn count(&self, which: impl Fn(&Place<S, I>) -> bool) -> usize {
         self.taken.values().filter(|place| which(place)).count()
     }
 
     /// Lets a connected stranger make way if only [`MARGIN`] places are left, or fewer. Those that
     /// leave do not count: each call would send another one away until they are gone.
     fn thin_out(&mut self) {
-        let stays = |place: &Place<S>| !place.is(Standing::Leaving);
+        let stays = |place: &Place<S, I>| !place.is(&Standing::Leaving);
         let came = self.count(|place| place.from.is_some() && stays(place));
         let few = |taken: usize, most: usize| taken.saturating_add(MARGIN) >= most;
         if few(came, MAX_INCOMING) || few(self.count(stays), MAX_CONNECTIONS) {
@@ -180,23 +209,22 @@ impl<S: Close> Places<S> {
     }
 
     /// Closes the oldest of these that came from the network with most of them.
-    fn make_way(&mut self, which: impl Fn(&Place<S>) -> bool) {
+    fn make_way(&mut self, which: impl Fn(&Place<S, I>) -> bool) {
         let mut crowds: BTreeMap<Option<IpAddr>, (usize, u64)> = BTreeMap::new();
         for (key, place) in self.taken.iter().filter(|(_, place)| which(place)) {
             let (count, _) = crowds.entry(place.from).or_insert((0, *key));
             *count = count.saturating_add(1);
         }
         let largest = crowds.values().max_by_key(|(count, _)| *count);
-        if let Some(place) = largest.and_then(|(_, oldest)| self.taken.get_mut(oldest)) {
-            place.standing = Standing::Leaving;
-            place.socket.close();
+        if let Some(oldest) = largest.map(|(_, oldest)| *oldest) {
+            self.close(oldest);
         }
     }
 }
 
-impl<S> Place<S> {
-    fn is(&self, standing: Standing) -> bool {
-        self.standing == standing
+impl<S, I: Eq> Place<S, I> {
+    fn is(&self, standing: &Standing<I>) -> bool {
+        self.standing == *standing
     }
 
     const fn is_strange(&self) -> bool {
@@ -243,7 +271,7 @@ mod tests {
     }
 
     /// So many sockets from this host, in their handshake.
-    fn crowd(places: &mut Places<Fake>, host: u8, count: usize) -> Vec<(u64, Fake)> {
+    fn crowd(places: &mut Places<Fake, u8>, host: u8, count: usize) -> Vec<(u64, Fake)> {
         let come = |_| {
             let socket = Fake::default();
             (places.accepted(socket.clone(), address(host)).unwrap(), socket)
@@ -252,19 +280,19 @@ mod tests {
     }
 
     /// So many connected strangers from this host.
-    fn strangers(places: &mut Places<Fake>, host: u8, count: usize) -> Vec<(u64, Fake)> {
+    fn strangers(places: &mut Places<Fake, u8>, host: u8, count: usize) -> Vec<(u64, Fake)> {
         let come = |_| {
             let one = crowd(places, host, 1).remove(0);
-            assert!(places.greeted(one.0, PeerId([1; 32]), false));
+            assert!(places.greeted(one.0, &1, false));
             one
         };
         (0..count).map(come).collect()
     }
 
     /// Those that were told to go are gone.
-    fn let_leave(places: &mut Places<Fake>) -> usize {
+    fn let_leave(places: &mut Places<Fake, u8>) -> usize {
         let before = places.len();
-        places.taken.retain(|_, place| !place.is(Standing::Leaving));
+        places.taken.retain(|_, place| !place.is(&Standing::Leaving));
         before - places.len()
     }
 
@@ -278,8 +306,8 @@ mod tests {
         let other = crowd(&mut places, 2, 1);
         let many = crowd(&mut places, 1, MAX_HANDSHAKES_PER_ADDRESS + 3);
         assert_eq!((closed(&many[..3]), closed(&many), closed(&other)), (3, 3, 0));
-        assert!(!places.greeted(many[0].0, PeerId([1; 32]), false), "it was told to go");
-        assert!(places.greeted(many[3].0, PeerId([1; 32]), false));
+        assert!(!places.greeted(many[0].0, &1, false), "it was told to go");
+        assert!(places.greeted(many[3].0, &1, false));
     }
 
     #[test]
@@ -312,7 +340,7 @@ mod tests {
             for _ in 0..4 {
                 let Some(key) = places.accepted(Fake::default(), address(host)) else { continue };
                 // Named ones, so that none makes way for another.
-                assert!(places.greeted(key, PeerId([host; 32]), true));
+                assert!(places.greeted(key, &host, true));
                 came += 1;
             }
         }
@@ -337,7 +365,7 @@ mod tests {
         let dials: Vec<_> =
             (0..MAX_DIALS).map(|_| places.dialled(Fake::default()).unwrap()).collect();
         assert_eq!(places.dialled(Fake::default()), None);
-        assert!(places.greeted(dials[0], PeerId([1; 32]), false));
+        assert!(places.greeted(dials[0], &1, false));
         assert!(places.dialled(Fake::default()).is_some());
         assert_eq!(places.dialled(Fake::default()), None);
         places.leave(dials[1]);
@@ -349,17 +377,17 @@ mod tests {
         let mut places = Places::default();
         let mut strangers = Vec::new();
         for number in 0..MAX_STRANGERS {
-            let peer = PeerId([u8::try_from(number % 250).unwrap(); 32]);
+            let peer = u8::try_from(number % 250).unwrap();
             let one = crowd(&mut places, 1, 1).remove(0);
-            assert!(places.greeted(one.0, peer, false));
+            assert!(places.greeted(one.0, &peer, false));
             strangers.push(one);
         }
         // The first became a channel peer while it was connected.
-        places.name(PeerId([0; 32]));
+        places.name(&0);
         let named = strangers.iter().enumerate().filter(|(number, _)| number % 250 == 0).count();
         let fresh = crowd(&mut places, 2, named + 1);
         for (key, _) in &fresh {
-            assert!(places.greeted(*key, PeerId([251; 32]), false));
+            assert!(places.greeted(*key, &251, false));
         }
         assert_eq!((closed(&strangers), closed(&fresh)), (1, 0));
         assert!(strangers[1].1.is_closed(), "the oldest that is not named");
@@ -379,7 +407,7 @@ mod tests {
             let from = IpAddr::V4(Ipv4Addr::new(10, 1, high, low));
             let key = places.accepted(Fake::default(), from);
             let key = key.unwrap_or_else(|| panic!("peer {number} finds no place"));
-            assert!(places.greeted(key, PeerId([9; 32]), true));
+            assert!(places.greeted(key, &9, true));
             // Whatever makes way is gone at once, and another silent socket comes instead.
             for _ in 0..let_leave(&mut places) {
                 let _ = places.accepted(Fake::default(), address(2));
@@ -387,7 +415,7 @@ mod tests {
             let_leave(&mut places);
         }
         assert_eq!(closed(&idle), idle.len());
-        assert_eq!(places.count(|place| place.is(Standing::Named(PeerId([9; 32])))), PEERS);
+        assert_eq!(places.count(|place| place.is(&Standing::Named(9))), PEERS);
     }
 
     #[test]
@@ -398,7 +426,7 @@ mod tests {
         for number in 0..DIALS {
             let key = places.dialled(Fake::default());
             let key = key.unwrap_or_else(|| panic!("dial {number} finds no place"));
-            assert!(places.greeted(key, PeerId([9; 32]), false));
+            assert!(places.greeted(key, &9, false));
             let_leave(&mut places);
         }
         assert_eq!(closed(&idle), idle.len());
@@ -410,7 +438,7 @@ mod tests {
         let idle = strangers(&mut places, 1, MAX_STRANGERS);
         let mut came = 0_usize;
         while let Some(key) = places.accepted(Fake::default(), address(2)) {
-            assert!(places.greeted(key, PeerId([9; 32]), true));
+            assert!(places.greeted(key, &9, true));
             came += 1;
         }
         assert_eq!((came, closed(&idle)), (MAX_INCOMING - MAX_STRANGERS, MARGIN + 1));
@@ -423,15 +451,15 @@ mod tests {
     #[test]
     fn a_peer_that_is_no_longer_named_makes_way_like_any_stranger() {
         let mut places = Places::default();
-        let (one, other) = (PeerId([7; 32]), PeerId([8; 32]));
+        let (one, other) = (7, 8);
         let came = crowd(&mut places, 1, 2);
-        assert!(places.greeted(came[0].0, one, true) && places.greeted(came[1].0, other, true));
+        assert!(places.greeted(came[0].0, &one, true) && places.greeted(came[1].0, &other, true));
         let dial = places.dialled(Fake::default()).unwrap();
-        assert!(places.greeted(dial, one, false));
+        assert!(places.greeted(dial, &one, false));
         let idle = strangers(&mut places, 2, MAX_STRANGERS - 1);
-        places.unname(one);
+        places.unname(&one);
         assert_eq!((closed(&came), closed(&idle)), (0, 0), "there is room for it");
-        places.unname(other);
+        places.unname(&other);
         assert_eq!((closed(&came), closed(&idle)), (0, 1), "one too many");
         for _ in 0..MAX_STRANGERS {
             let_leave(&mut places);

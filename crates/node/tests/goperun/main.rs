@@ -14,7 +14,7 @@ use std::sync::{Arc, mpsc};
 use common::CHALLENGE_SECS;
 use perun_channel::Version;
 use perun_goperun::{AppState, Message, Serializer};
-use perun_node::{AnyLedger, House, NodeError, SessionKey};
+use perun_node::{AnyLedger, House, NodeError, SessionKey, go_perun_peer_id};
 use perun_protocol::{Command, Config, Event, FailureReason, PhaseName};
 use perun_store::{Durability, MemoryDisk, OpenMode};
 use story::{Letters, Line, OPENING, Story, milli, name, wrong_signature};

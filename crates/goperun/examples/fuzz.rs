@@ -8,6 +8,7 @@ mod random;
 
 use std::time::Instant;
 
+#[expect(clippy::disallowed_methods, reason = "a clock says how fast it is, and nothing else")]
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse().expect("a number"));
     let rounds: u64 = arguments.next().unwrap_or(10_000_000);

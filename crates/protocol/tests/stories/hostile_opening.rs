@@ -141,8 +141,8 @@ fn stolen(first: &State, place: usize) -> State {
     first.at_version(Version::new(1), Allocation::new(assets, vec![row], vec![]).unwrap())
 }
 
-/// Whoever shows another node's handshake again is taken for that node. No word of it makes us leave
-/// by the ledger, for a fee, once our deposit may be in.
+/// Whoever shows another node's handshake again is taken for that node. No word of it makes us
+/// leave by the ledger, for a fee, once our deposit may be in.
 #[test]
 fn h12_a_refusal_after_the_deposits_is_not_heard() {
     let mut pair = Pair::with(Keys::Symbolic, [go_perun(), go_perun()]);

@@ -2,7 +2,7 @@
 # Each step of `make test` is a target of its own, so `make lint` and so on can be called alone.
 
 .PHONY: demo help test fmt tidy lint docs unit interop vectors vectors-spoilt evm-tools evm prove anvil xudt toolchain scripts node lint-onchain \
-        costs real-node demo-embedded demo-real models seeds mutants disputes bench again setup
+        costs real-node demo-embedded demo-real models seeds mutants fuzz disputes bench again setup
 
 CARGO  := cargo
 LOCKED := --locked
@@ -32,6 +32,7 @@ help:
 	@echo "                 $(STEPS)"
 	@echo "make setup       the compilers, the node and Anvil, for those who want the waiting done before"
 	@echo "make interop     the messages of go-perun against go-perun itself (needs Go)"
+	@echo "make fuzz        ten million spoilt messages of go-perun peers"
 
 test:
 	@scripts/run-steps.sh $(STEPS)
@@ -142,6 +143,10 @@ seeds:
 # Damaged transactions, more than 100,000, for the committed programs and the pure verdict.
 mutants:
 	$(CARGO) test $(LOCKED) --release --package perun-onchain-tests --features long --test chance
+
+# Ten million spoilt messages and handshakes of go-perun peers; not a part of `make test`.
+fuzz:
+	$(CARGO) run $(LOCKED) --release --package perun-goperun --example fuzz -- 10000000
 
 # A hundred thousand disputes for the rules, the contracts in the EVM and the scripts in CKB's machine.
 disputes:

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_one_to_four_addresses_of_different_ledgers() {
+    fn h12_a_name_has_one_to_four_addresses_of_different_ledgers() {
         assert_eq!(name(&[]), Err(DecodeError::Limit(Limit::Identities)));
         assert_eq!(name(&[1, 2, 3, 4, 5]), Err(DecodeError::Limit(Limit::Identities)));
         assert_eq!(name(&[1, 2, 1]), Err(DecodeError::RepeatedBackend));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_party_signs_on_ethereum_and_is_on_one_other_ledger_at_most() {
+    fn h2_a_party_signs_on_ethereum_and_is_on_one_other_ledger_at_most() {
         let of = |kinds: &[(u32, &'static [u8])]| {
             Party::from_entries(kinds.iter().map(|(k, b)| (BackendId::new(*k), *b)).collect())
         };

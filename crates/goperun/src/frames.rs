@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_cut_into_its_envelopes_however_it_arrives() {
+    fn m2_a_stream_is_cut_into_its_envelopes_however_it_arrives() {
         for serializer in [Serializer::Native, Serializer::Protobuf] {
             let sent: Vec<_> = (0..3).map(ping).collect();
             let stream: Vec<u8> =

@@ -288,7 +288,7 @@ mod tests {
 
     /// go-perun signs its addresses in the order in which its map happens to give them.
     #[test]
-    fn a_signature_counts_in_whatever_order_it_was_made() {
+    fn h19_a_signature_counts_in_whatever_order_it_was_made() {
         let (one, two) = (own(&[b"a1", b"a2", b"a3"]), own(&[b"b"]));
         for order in orders(&[b"a1", b"a2", b"a3"]) {
             let signature = Plain(b"a".to_vec()).sign(&signed_bytes(order.into_iter())).unwrap();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_does_not_prove_the_whole_name_is_refused() {
+    fn h12_whoever_does_not_prove_the_whole_name_is_refused() {
         let (one, two, three) = (own(&[b"a"]), own(&[b"b"]), own(&[b"c"]));
         let refused = |envelope| Handshake::accept(&two, &Plainly).handle(envelope).unwrap_err();
         let right = one.proofs[0].clone();

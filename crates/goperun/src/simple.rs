@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_key_proves_nothing() {
+    fn h3_a_name_without_a_key_proves_nothing() {
         assert!(!Address::named("a").verify(b"", b""));
         assert!(!SimpleVerifier.proves(&Address::named("a").to_bytes(), b"", b""));
         assert!(!SimpleVerifier.proves(&[9], b"", b""));

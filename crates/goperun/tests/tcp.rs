@@ -108,7 +108,7 @@ fn alice_then(bytes: Vec<u8>) -> LinkError {
 }
 
 #[test]
-fn nobody_speaks_under_another_name_or_to_another() {
+fn h11_nobody_speaks_under_another_name_or_to_another() {
     let envelope = |sender: &str, recipient: &str| {
         let (sender, recipient) = (own(sender).name().clone(), own(recipient).name().clone());
         let message = Message::Ping { created_ns: 0 };
@@ -123,7 +123,7 @@ fn nobody_speaks_under_another_name_or_to_another() {
 }
 
 #[test]
-fn a_name_without_its_key_does_not_get_in() {
+fn h3_a_name_without_its_key_does_not_get_in() {
     let (listener, address) = listener();
     let bob = local("bob", Serializer::Native);
     let keyless = Address::named("alice").to_bytes();

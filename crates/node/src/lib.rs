@@ -11,6 +11,7 @@ mod ckb;
 mod error;
 mod evm;
 mod forward;
+mod gate;
 mod goperun;
 mod house;
 mod journal;

@@ -19,6 +19,7 @@ use perun_wire::tcp::{Inbox, Network, NetworkEvent};
 use perun_wire::{Event as WireEvent, Expect, Identity, PeerId};
 
 use crate::chance::{Chance, entropy};
+use crate::gate::{self, Keeper};
 use crate::goperun::peer_id;
 use crate::networks::Networks;
 use crate::redial::Redial;
@@ -107,10 +108,11 @@ impl Node {
         let (network, inbox) = network(identity)?;
         let (orders, stimuli) = mpsc::channel();
         let (event_sender, events) = mpsc::channel();
+        let (gate, keeper) = gate::gate();
         let go_perun = options.go_perun.map(GoNetwork::start).map(|(network, mailbox)| {
             forward(
                 orders.clone(),
-                move || mailbox.next_within(Duration::MAX),
+                move || gate.pass().then(|| mailbox.next_within(Duration::MAX)).flatten(),
                 |event| Stimulus::GoPerun(Box::new(event)),
             );
             network
@@ -138,6 +140,7 @@ impl Node {
             networks: networks.clone(),
             redial: Redial::default(),
             go_perun_names: BTreeMap::new(),
+            keeper,
             answers: Vec::new(),
         };
         let poll = options.poll;
@@ -283,6 +286,8 @@ struct Service {
     redial: Redial,
     /// The names of the go-perun peers that are dialled.
     go_perun_names: BTreeMap<PeerId, Identities>,
+    /// Lets in what these say.
+    keeper: Keeper,
     /// Answers that wait until what they say is durable.
     answers: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -357,7 +362,10 @@ impl Service {
         let now = (self.clock)();
         match stimulus {
             Stimulus::Network(event) => self.heard(now, event)?,
-            Stimulus::GoPerun(event) => self.heard_go_perun(now, *event)?,
+            Stimulus::GoPerun(event) => {
+                self.keeper.taken();
+                self.heard_go_perun(now, *event)?;
+            }
             Stimulus::DialGoPerun { name, address } => {
                 let peer = peer_id(&name);
                 self.go_perun_names.insert(peer, name);

@@ -113,6 +113,11 @@ pub(crate) fn step(
             let same = signature == founding.proof.signature;
             return if same { Ok(Step::nothing()) } else { Err(Refusal::Changed.into()) };
         }
+        // go-perun never says that so late, and its names are proven so badly that somebody else
+        // may have: it must not make us pay for leaving.
+        Input::Message(Message { body: Body::Decline { .. }, .. }) if context.is_goperun() => {
+            return Err(Refusal::Unexpected.into());
+        }
         Input::Message(Message { body: Body::Decline { reason }, .. }) => {
             return Ok(leave(context, founding, reason, false));
         }

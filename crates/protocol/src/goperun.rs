@@ -48,9 +48,7 @@ pub(crate) fn heard(
 ) -> Result<Step, Declined> {
     match message.body {
         Body::Update { state, signature, .. } => offered(context, open, state, signature),
-        Body::Ack { version, signature, .. } => {
-            update::acked(context, open, version, false, signature)
-        }
+        Body::Ack { version, signature, .. } => acked(context, open, version, signature),
         Body::Reject { version, reason } => refused(context, open, version, reason),
         Body::Sync { state, proof, .. } => shown(context, open, &state, proof),
         // The opening is long over; the peer repeats itself.
@@ -193,17 +191,61 @@ pub(crate) fn is_burnt(outlook: &Outlook<'_>) -> bool {
     outlook.next_version > channel::above(outlook.latest.version())
 }
 
-/// Proposes the next version with everything as it is.
-pub(crate) fn fill(context: &Context<'_>, outlook: &Outlook<'_>) -> Result<Step, Declined> {
+/// The next version with everything as it is.
+fn filler(context: &Context<'_>, outlook: &Outlook<'_>) -> Flight {
     let version = channel::above(outlook.latest.version());
     let state = outlook.latest.at_version(version, outlook.latest.outcome().clone());
     let digest = context.crypto.digest(&state);
     let (payments, after) = (Batch::default(), Handover::Keep {});
-    let message =
-        Body::Update { state: state.clone(), payments, after: after.clone(), signature: digest };
     let deadline = context.peer_user();
-    let record = Record::UpdateProposed { state, digest, count: 0, after, deadline };
-    Ok(Step::new(vec![record], vec![context.send(message)]))
+    Flight { state, digest, payments, after, deadline, extended: false, repeated: false }
+}
+
+/// What is remembered of an update that pays nothing.
+fn begun(flight: &Flight) -> Record {
+    let (state, after) = (flight.state.clone(), flight.after.clone());
+    let (digest, deadline) = (flight.digest, flight.deadline);
+    Record::UpdateProposed { state, digest, count: 0, after, deadline }
+}
+
+/// Proposes the next version with everything as it is.
+pub(crate) fn fill(context: &Context<'_>, outlook: &Outlook<'_>) -> Result<Step, Declined> {
+    let flight = filler(context, outlook);
+    Ok(Step::new(vec![begun(&flight)], vec![context.send(flight.message())]))
+}
+
+/// The peer's answer. A refusal is of no particular update: when the connection is made again, an
+/// update is repeated, refused twice, and the second refusal ends our wait for the filler, which
+/// the peer then takes. Its signature must count, or it stands one version above us for good.
+fn acked(
+    context: &Context<'_>,
+    open: &Open,
+    version: Version,
+    signature: Signature,
+) -> Result<Step, Declined> {
+    if let Some(flight) = missed(context, open).filter(|it| it.state.version() == version) {
+        return filled(context, open, &flight, signature);
+    }
+    update::acked(context, open, version, false, signature)
+}
+
+/// The filler, if we do not wait for its answer although there may still come one.
+fn missed(context: &Context<'_>, open: &Open) -> Option<Flight> {
+    let outlook = open.outlook();
+    (outlook.idle && is_burnt(&outlook)).then(|| filler(context, &outlook))
+}
+
+/// The peer signed a filler that we gave up.
+fn filled(
+    context: &Context<'_>,
+    open: &Open,
+    flight: &Flight,
+    signature: Signature,
+) -> Result<Step, Declined> {
+    let peer = open.channel.address(open.channel.index.other());
+    context.crypto.verify(&flight.digest, &signature, &peer).map_err(Refusal::Signature)?;
+    let again = Step::new(vec![begun(flight)], vec![]);
+    Ok(again.and(update::completed(context, open, flight, false, signature)))
 }
 
 fn refused(
@@ -264,6 +306,9 @@ fn shown(
     }
     if state.version() > ours.version() {
         let proof = proof.ok_or(Refusal::Unproven)?;
+        if let Some(flight) = missed(context, open).filter(|it| it.state == *state) {
+            return filled(context, open, &flight, proof.mine);
+        }
         return update::ahead(context, open, state, &proof);
     }
     if state.version() == ours.version() && state != ours {

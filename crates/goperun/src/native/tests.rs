@@ -69,7 +69,7 @@ fn deposits_have_the_shape_of_the_balances() {
 }
 
 #[test]
-fn amounts_have_128_bits_and_no_leading_zeros() {
+fn m21_amounts_have_128_bits_and_no_leading_zeros() {
     let amount = [&[1, 0, 2, 0][..], &[4, 7, 8, 9, 0x10]].concat();
     let zero = [&[1, 0, 2, 0][..], &[5, 0, 7, 8, 9, 0x10]].concat();
     assert_eq!(spoilt(&update(), &amount, &zero), E::NotCanonical);
@@ -88,7 +88,7 @@ fn locked_entries_are_limited_and_named_once() {
 }
 
 #[test]
-fn a_signature_is_strict() {
+fn m18_a_signature_is_strict() {
     let signature = *s::signature().as_bytes();
     let mut other = signature;
     other[64] -= 27;
@@ -112,7 +112,7 @@ fn phases_end_at_eleven() {
 }
 
 #[test]
-fn a_handshakes_signature_is_limited_and_its_length_is_big_endian() {
+fn h1_a_handshakes_signature_is_limited_and_its_length_is_big_endian() {
     let auth = s::envelope(Message::AuthResponse { signature: vec![0x77; 3] });
     let length = |length: u32| [&length.to_be_bytes()[..], &[0x77; 3]].concat();
     let beyond = u32::try_from(MAX_AUTH_SIGNATURE).unwrap() + 1;
@@ -134,7 +134,7 @@ fn a_proposal_names_two_to_sixteen_peers() {
 }
 
 #[test]
-fn a_virtual_proposal_has_no_more_parents_and_maps_than_peers() {
+fn h5_a_virtual_proposal_has_no_more_parents_and_maps_than_peers() {
     let proposal = s::virtual_proposal();
     let parents = |count| [&[0x54; 9][..], &[count, 0, 0x71]].concat();
     assert_eq!(spoilt(&proposal, &parents(2), &parents(17)), E::Limit(Limit::Parents));
@@ -143,7 +143,7 @@ fn a_virtual_proposal_has_no_more_parents_and_maps_than_peers() {
 }
 
 #[test]
-fn a_claim_has_as_many_participants_as_balances() {
+fn h5_a_claim_has_as_many_participants_as_balances() {
     let funding = s::virtual_funding();
     let one = [&[1, 0, 0, 0, 1, 0, 0, 0, 20, 0][..], &[0xe1; 20]].concat();
     let more = [&one[..], &[1, 0, 0, 0, 1, 0, 0, 0, 20, 0], &[0xe3; 20]].concat();
@@ -175,7 +175,7 @@ fn reasons_and_data_are_limited() {
 }
 
 #[test]
-fn names_are_limited() {
+fn h1_names_are_limited() {
     let name =
         |count, length: [u8; 2]| [&[count, 0, 0, 0, 1, 0, 0, 0][..], &length, &[0x51; 9]].concat();
     let healthy = name(1, [9, 0]);

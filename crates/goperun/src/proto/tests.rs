@@ -81,7 +81,7 @@ fn of_sync(change: impl FnOnce(&mut raw::Sync)) -> E {
 
 /// Other spellings of the same protobuf message.
 #[test]
-fn a_message_has_one_spelling() {
+fn m21_a_message_has_one_spelling() {
     let bytes = PROTOBUF.encode(&s::accept()).unwrap();
     let body = &bytes[2..];
     let refused = |body: &[u8]| PROTOBUF.decode(&frame(body)).unwrap_err();
@@ -136,7 +136,7 @@ fn fields_of_fixed_length_have_it() {
 }
 
 #[test]
-fn outcomes_are_in_shape() {
+fn h8_outcomes_are_in_shape() {
     assert_eq!(of_outcome(|raw| raw.backends.clear()), E::Shape, "fewer ledgers than assets");
     let ragged = of_outcome(|raw| raw.balances.as_mut().unwrap().rows[0].amounts.clear());
     assert_eq!(ragged, E::Invalid(Invalid::BalanceShape));
@@ -153,7 +153,7 @@ fn outcomes_are_in_shape() {
 }
 
 #[test]
-fn lists_have_limits() {
+fn h8_lists_have_limits() {
     let empty = raw::Address::default();
     let refused = |limit| E::Limit(limit);
     assert_eq!(of_outcome(|raw| raw.assets.resize(17, vec![])), refused(Limit::Assets));

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The most messages that wait to be written to one peer.
-pub const MAX_QUEUED_MESSAGES: usize = 256;
+/// The most messages that wait to be written to one peer: what is said again in all channels with
+/// it when the connection comes back.
+pub const MAX_QUEUED_MESSAGES: usize = 1_024;
 
 /// A peer with so many bytes waiting to be written takes no more.
 pub const MAX_QUEUED_BYTES: usize = 1 << 20;

@@ -12,6 +12,7 @@ use perun_protocol::{
 use super::House;
 use crate::goperun::{Peer, words};
 
+const NO_CHANNEL: &str = "this node has no such channel with you";
 const NO_HUB: &str = "this node is no intermediary of virtual channels";
 
 /// Whether a message was given to whom it is for.
@@ -74,8 +75,13 @@ impl House {
         let Some((opening, seat)) = of_peer().find(|(_, seat)| seat.machine.id() == Some(id))
         else {
             let is_opening = |phase| matches!(phase, PhaseName::Assembling | PhaseName::Deciding);
-            let may_become = of_peer().any(|(_, seat)| is_opening(seat.machine.phase()));
-            return if may_become { Heard::Early(Box::new(message)) } else { Heard::Done };
+            if of_peer().any(|(_, seat)| is_opening(seat.machine.phase())) {
+                return Heard::Early(Box::new(message));
+            }
+            if let GoMessage::Update(update) = &message {
+                self.refuse_update(peer, update, NO_CHANNEL);
+            }
+            return Heard::Done;
         };
         let (opening, index) = (*opening, seat.machine.index());
         if let GoMessage::Update(update) = &message

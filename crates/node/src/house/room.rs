@@ -6,6 +6,7 @@
 //! for those who have money in channels already.
 
 use perun_channel::codec::Encode;
+use perun_goperun::tcp::MAX_QUEUED_MESSAGES;
 use perun_protocol::{Body, DeclineReason, Machine, Message, OpeningId, PhaseName, Time};
 use perun_store::{MAX_JOURNAL_BYTES, MAX_PAYLOAD_BYTES};
 
@@ -18,6 +19,9 @@ use crate::journal::{self, Salt};
 
 /// How many channels one peer may have in one house: each costs memory and a place in the journal.
 const MAX_CHANNELS_PER_PEER: usize = 256;
+// A go-perun peer whose connection comes back is told at most twice as much at once; more would end
+// the connection, again and again.
+const _: () = assert!(2 * MAX_CHANNELS_PER_PEER <= MAX_QUEUED_MESSAGES);
 /// How many channels one house may have when a peer asks for another: strangers have any number of
 /// names.
 const MAX_CHANNELS: usize = 4_096;
@@ -159,6 +163,9 @@ impl House {
         let admitted = self.has_room(peer);
         if admitted {
             self.seat(message.opening, peer.clone(), salt);
+        } else if peer.name().is_some() {
+            // go-perun would wait for its whole timeout, and hold its channels all that time.
+            self.decline(peer, message.opening, DeclineReason::Busy {});
         }
         admitted
     }

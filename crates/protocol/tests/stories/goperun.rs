@@ -11,17 +11,17 @@ use crate::keys::Keys;
 use crate::pair::{Pair, money, parts};
 use crate::span::ether;
 
-fn go_perun() -> Config {
+pub(crate) fn go_perun() -> Config {
     Config { dialect: Dialect::GoPerun, ..Config::default() }
 }
 
-fn terms_of(pair: &Pair, balances: [u128; 2]) -> perun_protocol::Terms {
+pub(crate) fn terms_of(pair: &Pair, balances: [u128; 2]) -> perun_protocol::Terms {
     let row = balances.map(Amount::new).to_vec();
     pair.terms_of(Allocation::new(vec![ether()], vec![row], vec![]).unwrap())
 }
 
 /// An open channel of two nodes, each of which believes that the other one runs go-perun.
-fn open_with(config: Config, balances: [u128; 2]) -> Pair {
+pub(crate) fn open_with(config: Config, balances: [u128; 2]) -> Pair {
     let mut pair = Pair::with(Keys::Symbolic, [config, config]);
     let terms = terms_of(&pair, balances);
     let contributions = terms.ledgers.map(|_| money(0));
@@ -30,24 +30,24 @@ fn open_with(config: Config, balances: [u128; 2]) -> Pair {
     pair
 }
 
-fn open(balances: [u128; 2]) -> Pair {
+pub(crate) fn open(balances: [u128; 2]) -> Pair {
     open_with(go_perun(), balances)
 }
 
 /// The state after the newest one of node 0, with these balances.
-fn next(pair: &Pair, balances: [u128; 2]) -> State {
+pub(crate) fn next(pair: &Pair, balances: [u128; 2]) -> State {
     let state = &pair.nodes[0].machine.agreed().unwrap().state;
     let row = balances.map(Amount::new).to_vec();
     let outcome = Allocation::new(state.outcome().assets().to_vec(), vec![row], vec![]).unwrap();
     state.at_version(state.version().next().unwrap(), outcome)
 }
 
-fn signature(pair: &Pair, place: usize, state: &State) -> Signature {
+pub(crate) fn signature(pair: &Pair, place: usize, state: &State) -> Signature {
     pair.sign(place, &pair.keys.digest(state))
 }
 
 /// An update as go-perun writes it: it says no payments.
-fn update(pair: &Pair, state: &State) -> Body<Signature> {
+pub(crate) fn update(pair: &Pair, state: &State) -> Body<Signature> {
     Body::Update {
         state: state.clone(),
         payments: Default::default(),
@@ -57,29 +57,29 @@ fn update(pair: &Pair, state: &State) -> Body<Signature> {
 }
 
 /// Node 1's program proposes this to node 0.
-fn proposes(pair: &mut Pair, state: &State) -> Result<(), Declined> {
+pub(crate) fn proposes(pair: &mut Pair, state: &State) -> Result<(), Declined> {
     let body = update(pair, state);
     pair.forge(1, body)
 }
 
 /// It proposes that these are the balances.
-fn offers(pair: &mut Pair, balances: [u128; 2]) {
+pub(crate) fn offers(pair: &mut Pair, balances: [u128; 2]) {
     let state = next(pair, balances);
     proposes(pair, &state).unwrap();
 }
 
-fn answers(pair: &mut Pair, state: &State) {
+pub(crate) fn answers(pair: &mut Pair, state: &State) {
     let (version, signature) = (state.version(), signature(pair, 1, state));
     pair.forge(1, Body::Ack { version, wants_turn: false, signature }).unwrap();
 }
 
-fn refuses(pair: &mut Pair, version: u64) {
+pub(crate) fn refuses(pair: &mut Pair, version: u64) {
     let version = Version::new(version);
     pair.forge(1, Body::Reject { version, reason: RejectReason::User {} }).unwrap();
 }
 
 /// Everything that node 0 has said since the last call.
-fn said(pair: &mut Pair) -> Vec<Body<Signature>> {
+pub(crate) fn said(pair: &mut Pair) -> Vec<Body<Signature>> {
     let mut said = Vec::new();
     while let Some((_, bytes)) = pair.net.next() {
         let message = <perun_protocol::Message as perun_channel::codec::Decode>::from_bytes(&bytes);
@@ -88,21 +88,21 @@ fn said(pair: &mut Pair) -> Vec<Body<Signature>> {
     said
 }
 
-fn proposed(bodies: &[Body<Signature>]) -> Option<State> {
+pub(crate) fn proposed(bodies: &[Body<Signature>]) -> Option<State> {
     bodies.iter().rev().find_map(|body| match body {
         Body::Update { state, .. } => Some(state.clone()),
         _ => None,
     })
 }
 
-fn refused(bodies: &[Body<Signature>]) -> Option<RejectReason> {
+pub(crate) fn refused(bodies: &[Body<Signature>]) -> Option<RejectReason> {
     bodies.iter().rev().find_map(|body| match body {
         Body::Reject { reason, .. } => Some(reason.clone()),
         _ => None,
     })
 }
 
-fn acked(bodies: &[Body<Signature>]) -> Option<u64> {
+pub(crate) fn acked(bodies: &[Body<Signature>]) -> Option<u64> {
     bodies.iter().rev().find_map(|body| match body {
         Body::Ack { version, .. } => Some(version.get()),
         _ => None,
@@ -204,7 +204,7 @@ fn only_the_version_above_is_signed() {
 }
 
 #[test]
-fn of_two_updates_that_cross_ours_comes_first() {
+fn h14_of_two_updates_that_cross_ours_comes_first() {
     let mut pair = open([10, 10]);
     pair.pay(0, 2);
     let ours = proposed(&said(&mut pair)).unwrap();
@@ -230,7 +230,7 @@ fn two_of_one_content_are_each_other_s_answer() {
 /// The peer keeps our signature on what it refused. The next version is that one's, so nothing that
 /// moves money is signed with it.
 #[test]
-fn after_a_refusal_the_version_is_filled_before_anything_else() {
+fn h15_after_a_refusal_the_version_is_filled_before_anything_else() {
     let mut pair = open([10, 10]);
     pair.pay(0, 2);
     let first = proposed(&said(&mut pair)).unwrap();
@@ -358,14 +358,14 @@ fn a_peer_that_missed_our_answer_gets_it_again_for_the_same_state_only() {
 }
 
 /// What the peer shows of itself, with node 0's signature on it.
-fn standing(pair: &Pair, state: &State) -> Body<Signature> {
+pub(crate) fn standing(pair: &Pair, state: &State) -> Body<Signature> {
     let (mine, yours) = (signature(pair, 1, state), signature(pair, 0, state));
     let next_version = state.version().next().unwrap();
     Body::Sync { state: state.clone(), next_version, proof: Some(Proof { mine, yours }) }
 }
 
 #[test]
-fn a_lost_answer_is_asked_for_once_and_found() {
+fn h13_h14_a_lost_answer_is_asked_for_once_and_found() {
     let mut pair = open([10, 10]);
     pair.pay(0, 2);
     let ours = proposed(&said(&mut pair)).unwrap();

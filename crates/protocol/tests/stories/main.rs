@@ -20,6 +20,8 @@ mod enduring;
 mod exchanging;
 mod founding;
 mod goperun;
+mod hostile;
+mod hostile_opening;
 mod opening;
 mod paying;
 mod phases;

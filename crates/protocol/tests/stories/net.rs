@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 /// Packets on their way, each with its destination.
 pub(crate) struct Net {
     packets: VecDeque<(usize, Vec<u8>)>,
-    state: u64,
+    random: Random,
     /// Of 100 packets, how many are lost, repeated and taken out of order.
     pub(crate) trouble: (u64, u64, u64),
     /// All that was ever sent.
@@ -16,12 +16,18 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn perfect() -> Self {
-        Self { packets: VecDeque::new(), state: 0, trouble: (0, 0, 0), log: Vec::new(), left: None }
+        Self {
+            packets: VecDeque::new(),
+            random: Random::new(0),
+            trouble: (0, 0, 0),
+            log: Vec::new(),
+            left: None,
+        }
     }
 
     /// A bad network; the seed decides what happens to each packet.
     pub(crate) fn bad(seed: u64, lost: u64, repeated: u64, reordered: u64) -> Self {
-        Self { state: seed, trouble: (lost, repeated, reordered), ..Self::perfect() }
+        Self { random: Random::new(seed), trouble: (lost, repeated, reordered), ..Self::perfect() }
     }
 
     pub(crate) fn send(&mut self, to: usize, bytes: Vec<u8>) {
@@ -44,7 +50,7 @@ impl Net {
     pub(crate) fn next(&mut self) -> Option<(usize, Vec<u8>)> {
         if self.packets.len() > 1 && self.dice() < self.trouble.2 {
             let count = u64::try_from(self.packets.len()).unwrap();
-            let pick = usize::try_from(self.random() % count).unwrap();
+            let pick = usize::try_from(self.random.below(count)).unwrap();
             return self.packets.remove(pick);
         }
         self.packets.pop_front()
@@ -55,15 +61,28 @@ impl Net {
     }
 
     fn dice(&mut self) -> u64 {
-        self.random() % 100
+        self.random.below(100)
+    }
+}
+
+/// A small generator (SplitMix64): the same numbers everywhere for the same seed.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
     }
 
-    /// SplitMix64.
-    fn random(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
+    pub(crate) fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// Less than `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.number() % end
     }
 }

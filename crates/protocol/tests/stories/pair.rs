@@ -74,6 +74,8 @@ pub(crate) struct Pair {
     /// What each side ever wanted to pay.
     pub(crate) wanted: [BTreeMap<PaymentId, u128>; 2],
     signed: BTreeMap<(usize, ChannelId, Version), Digest>,
+    /// What was signed before its version was filled with another content.
+    filled: BTreeSet<((usize, ChannelId, Version), Digest)>,
     /// What the newest complete states gave, by side and version.
     complete: BTreeMap<(usize, Version), Allocation>,
     todo: VecDeque<(usize, Input)>,
@@ -118,6 +120,7 @@ impl Pair {
             held: Vec::new(),
             wanted: [BTreeMap::new(), BTreeMap::new()],
             signed: BTreeMap::new(),
+            filled: BTreeSet::new(),
             complete: BTreeMap::new(),
             todo: VecDeque::new(),
         }
@@ -326,10 +329,15 @@ impl Pair {
         };
         let id = self.nodes[place].machine.id();
         if self.may_fill(place, &draft.body) {
-            self.signed.remove(&(place, id.unwrap(), version.unwrap()));
+            let key = (place, id.unwrap(), version.unwrap());
+            self.filled.extend(self.signed.remove(&key).map(|digest| (key, digest)));
         }
         let message = draft.sign(|digest| {
             let key = (place, id.unwrap(), version.unwrap());
+            if self.filled.contains(&(key, *digest)) {
+                // The peer has had it since before the version was filled.
+                return self.nodes[place].signer.sign(digest);
+            }
             let first = *self.signed.entry(key).or_insert(*digest);
             assert_eq!(first, *digest, "one version, two contents (P-A3): {key:?}");
             self.nodes[place].signer.sign(digest)

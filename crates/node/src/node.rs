@@ -83,6 +83,7 @@ enum Stimulus {
     HangUp { peer: PeerId },
     Open { peer: PeerId, request: Box<OpenRequest>, answer: Answer<OpeningId> },
     OpenGoPerun { name: Identities, request: Box<OpenRequest>, answer: Answer<OpeningId> },
+    Accept { opening: OpeningId, answer: Answer<()> },
     Pay { opening: OpeningId, asset: u8, amount: Amount, memo: Memo, answer: Answer<PaymentId> },
     Resize { opening: OpeningId, changes: Changes, answer: Answer<()> },
     Command { opening: OpeningId, command: Box<Command>, answer: Answer<()> },
@@ -189,6 +190,12 @@ impl Node {
     ) -> Result<OpeningId, NodeError> {
         let request = Box::new(request);
         self.ask(|answer| Stimulus::OpenGoPerun { name, request, answer })
+    }
+
+    /// Agrees to a channel that the peer asked for, where proposals are not accepted without asking.
+    /// Our part of it is set aside; what a ledger cannot do is declined, and told as an event.
+    pub fn accept(&self, opening: OpeningId) -> Result<(), NodeError> {
+        self.ask(|answer| Stimulus::Accept { opening, answer })
     }
 
     /// Keeps a connection to a peer from now on: dials, and dials again whenever it is lost, after
@@ -379,6 +386,10 @@ impl Service {
                     self.house.open_go_perun(now, opening, &name, &request).map(|()| opening)
                 });
                 self.answer(answer, opened);
+            }
+            Stimulus::Accept { opening, answer } => {
+                let accepted = self.house.accept(now, opening);
+                self.answer(answer, accepted);
             }
             Stimulus::Pay { opening, asset, amount, memo, answer } => {
                 let paid = self.house.pay(now, opening, asset, amount, memo);

@@ -17,7 +17,9 @@ use perun_node::{
     AnyLedger, House, NodeError, NodeEvent, OpenRequest, Post, SessionKey, UserEvent,
     go_perun_peer_id,
 };
-use perun_protocol::{Command, Config, Event, FailureReason, Memo, OpeningId, PhaseName, Time};
+use perun_protocol::{
+    Command, Config, DeclineReason, Event, FailureReason, Memo, OpeningId, PhaseName, Time,
+};
 use perun_store::{Durability, MemoryDisk, OpenMode};
 use perun_wire::{PeerId, Receipt};
 
@@ -60,6 +62,8 @@ struct Person {
     name: Identities,
     disks: [MemoryDisk; 2],
     config: Config,
+    /// Whether its user answers proposals.
+    asks: bool,
     house: Option<House>,
     events: Receiver<NodeEvent>,
     told: Vec<Event>,
@@ -86,6 +90,7 @@ impl Story {
             name: name(of),
             disks: [MemoryDisk::new(), MemoryDisk::new()],
             config: Config::default(),
+            asks: false,
             house: None,
             events: mpsc::channel().1,
             told: Vec::new(),
@@ -118,7 +123,8 @@ impl Story {
             kept: person.kept.clone(),
         });
         let key = SessionKey::from_secret([u8::try_from(side).unwrap() + 9; 32]).unwrap();
-        let house = House::new(person.config, true, key, opened, ledgers, line, events).unwrap();
+        let house =
+            House::new(person.config, !person.asks, key, opened, ledgers, line, events).unwrap();
         let mut house = house.named(person.name.clone());
         house.restart(self.now).unwrap();
         person.events = heard;
@@ -295,6 +301,22 @@ fn they_open_pay_and_close_to_the_last_wei() {
     }
 }
 
+/// go-perun's funder waits for a `Deposited` of each asset's own holder.
+#[test]
+fn the_name_of_every_asset_tells_of_our_deposits() {
+    let story = Story::open(Serializer::Native);
+    let event = perun_channel::hash::keccak256(&[b"Deposited(bytes32,uint256)"]);
+    let event: String = event.iter().map(|byte| format!("{byte:02x}")).collect();
+    for asset in [story.evm.coin(), story.evm.token()] {
+        let holder = asset.holder().to_string();
+        let query = serde_json::json!([{
+            "address": holder, "fromBlock": "0x0", "topics": [format!("0x{event}")],
+        }]);
+        let logs = story.evm.chain.request("eth_getLogs", query).unwrap();
+        assert_eq!(logs.as_array().unwrap().len(), 2, "one for each side: {logs}");
+    }
+}
+
 #[test]
 fn the_nonce_is_go_perun_s() {
     let mut story = Story::new(Serializer::Native);
@@ -420,7 +442,7 @@ fn what_we_do_not_open_is_rejected_with_a_reason() {
         of(&|it| it.peers.reverse()),
         of(&|it| it.base.app = perun_channel::Address::new([1; 20])),
         of(&|it| it.base.funding[0].reverse()),
-        of(&|it| it.base.challenge_secs = 1),
+        of(&|it| it.base.challenge_secs = perun_channel::MIN_CHALLENGE_SECS - 1),
         Message::SubProposal(perun_goperun::SubProposal {
             base: proposal.base.clone(),
             parent: none,
@@ -434,6 +456,32 @@ fn what_we_do_not_open_is_rejected_with_a_reason() {
         };
         assert_eq!((id, reason.is_empty()), (proposal.base.id, false));
     }
+}
+
+#[test]
+fn a_user_who_is_asked_accepts_or_declines() {
+    let mut story = Story::new(Serializer::Native);
+    story.people[1].asks = true;
+    story.start(1);
+    let now = story.now;
+    assert!(story.house(1).accept(now, OPENING).is_err(), "nobody has asked");
+    story.ask(0).unwrap();
+    story.rest();
+    assert!(story.saw(1, |event| matches!(event, Event::ProposalReceived { .. })));
+    assert_eq!(story.phases()[1], PhaseName::Deciding);
+    story.house(1).accept(now, OPENING).unwrap();
+    story.house(1).finish_round(now).unwrap();
+    assert!(story.house(1).accept(now, OPENING).is_err(), "it was answered");
+    story.rest();
+    story.until(PhaseName::Open);
+
+    let mut story = Story::new(Serializer::Native);
+    story.people[1].asks = true;
+    story.start(1);
+    story.ask(0).unwrap();
+    story.rest();
+    story.command(1, Command::Decline { reason: DeclineReason::User {} });
+    assert_eq!(story.phases(), [PhaseName::Over; 2]);
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! One of the two ends, begins anew, or cheats.
+
+use crate::disputes::{LATER, watch};
+use crate::lives::UNIT;
+use crate::mixed::{agreed, sides};
+use crate::party::{Ask, Change};
+use crate::stage::Stage;
+use crate::trouble::{Result, same};
+
+pub(crate) fn they_start_again(stage: &mut Stage<'_>) -> Result<()> {
+    let [_, theirs] = sides(stage)?;
+    starts_again(stage, theirs)
+}
+
+pub(crate) fn we_start_again(stage: &mut Stage<'_>) -> Result<()> {
+    let [ours, _] = sides(stage)?;
+    starts_again(stage, ours)
+}
+
+/// Whoever was gone pays first.
+fn starts_again(stage: &mut Stage<'_>, who: usize) -> Result<()> {
+    let mut pair = stage.pair(true)?;
+    let before = stage.vaults()?;
+    let assets = [("coin", [70 * UNIT, 30 * UNIT]), ("token", [5, 6])];
+    let channel = stage.open(&mut pair, 0, &assets, None)?;
+    pair[0].act(Ask::Update(Change::pay(channel, 0, UNIT, 3)))?;
+    pair[1].act(Ask::Update(Change::pay(channel, 1, 6, 1)))?;
+    for _ in 0..2 {
+        pair[who].kill()?;
+        same("channels that were found", stage.restart(&mut pair, who)?, 1)?;
+        let amount = if who == 0 { 2 * UNIT } else { UNIT };
+        pair[who].act(Ask::Update(Change::pay(channel, 0, amount, 1)))?;
+        pair[1 - who].act(Ask::Update(Change::pay(channel, 0, UNIT, 1)))?;
+    }
+    same("the version", agreed(&mut pair, channel)?.version, 8)?;
+    pair[who].act(Ask::Update(Change::end(channel)))?;
+    stage.settle(&mut pair, 1 - who, channel)?;
+    let more = if who == 0 { 2 * UNIT } else { 0 };
+    stage.paid([67 * UNIT - more, 33 * UNIT + more], [11, 0])?;
+    same("what is left in the contracts", stage.vaults()?, before)
+}
+
+/// Our user puts an old copy of the whole folder in its place, which no program can notice, and
+/// leaves by the chain.
+pub(crate) fn we_cheat(stage: &mut Stage<'_>) -> Result<()> {
+    let mut pair = stage.pair(true)?;
+    let before = stage.vaults()?;
+    let channel = stage.open(&mut pair, 0, &[("coin", [80 * UNIT, 20 * UNIT])], None)?;
+    pair[1].act(Ask::Watch { channel })?;
+    pair[0].act(Ask::Update(Change::pay(channel, 0, 10 * UNIT, 2)))?;
+    pair[0].kill()?;
+    let copy = stage.role(0)?.copy_home()?;
+    stage.restart(&mut pair, 0)?;
+    pair[0].act(Ask::Update(Change::pay(channel, 0, 10 * UNIT, 3)))?;
+    pair[0].kill()?;
+    stage.role(0)?.put_home(&copy)?;
+    stage.restart(&mut pair, 0)?;
+    same("what our node believes", pair[0].look(Ask::State { channel })?.version, 2)?;
+    let ticket = pair[0].ask(&Ask::Settle { channel, secondary: false })?;
+    pair[1].wait("see the answer", &|event| event.is_of_chain("registered", channel, 5))?;
+    same("what was registered", stage.history(channel)?, vec![2, 5])?;
+    let other = pair[1].ask(&Ask::Settle { channel, secondary: true })?;
+    stage.chain.pass(LATER)?;
+    pair[0].answer(ticket)?;
+    pair[1].answer(other)?;
+    stage.paid([30 * UNIT, 70 * UNIT], [0, 0])?;
+    same("what is left in the contracts", stage.vaults()?, before)
+}
+
+/// go-perun signs our update and is gone before it says so. Our node asks, and leaves.
+pub(crate) fn no_answer(stage: &mut Stage<'_>) -> Result<()> {
+    let mut pair = stage.pair(true)?;
+    let before = stage.vaults()?;
+    let channel = stage.open(&mut pair, 0, &[("coin", [70 * UNIT, 30 * UNIT])], None)?;
+    pair[0].act(Ask::Update(Change::pay(channel, 0, UNIT, 3)))?;
+    pair[1].act(Ask::Policy { proposals: "accept", updates: "die-next" })?;
+    let payment = pair[0].ask(&Ask::Update(Change::pay(channel, 0, UNIT, 1)))?;
+    pair[0].wait("register", &|event| event.is_of_chain("registered", channel, 3))?;
+    same("channels that were found", stage.restart(&mut pair, 1)?, 1)?;
+    watch(&mut pair, channel)?;
+    let tickets = [0, 1].map(|who| pair[who].ask(&Ask::Settle { channel, secondary: who == 1 }));
+    pair[1].wait("see a registration", &|event| event.is_of_chain("registered", channel, 3))?;
+    stage.chain.pass(LATER)?;
+    for (party, ticket) in pair.iter_mut().zip(tickets) {
+        party.answer(ticket?)?;
+    }
+    crate::trouble::refused("failed", pair[0].answer(payment))?;
+    stage.paid([67 * UNIT, 33 * UNIT], [0, 0])?;
+    same("what is left in the contracts", stage.vaults()?, before)
+}

@@ -175,7 +175,7 @@ pub(crate) struct Change {
     pub(crate) amount: Option<Money>,
     pub(crate) times: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Bytes>,
+    pub(crate) data: Option<Bytes>,
     #[serde(rename = "final")]
     pub(crate) is_final: bool,
 }

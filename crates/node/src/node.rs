@@ -116,7 +116,7 @@ impl Node {
             );
             network
         });
-        let networks = Networks { own: network, go_perun };
+        let networks = Networks::new(network, go_perun);
         let post = Box::new(networks.clone());
         let house = House::new(
             config,
@@ -440,12 +440,14 @@ impl Service {
     fn heard_go_perun(&mut self, now: Time, event: GoEvent) -> Result<(), NodeError> {
         let id = |peer: &Identities| peer_id(peer);
         match event {
-            GoEvent::Connected { peer } => {
+            GoEvent::Connected { peer, link } => {
+                self.networks.connected(&peer, link);
                 self.redial.connected(id(&peer));
                 self.house.connected(now, id(&peer))?;
             }
             GoEvent::Message { peer, message } => self.house.hear_go_perun(now, &peer, message),
             GoEvent::Disconnected { peer, .. } => {
+                self.networks.disconnected(&peer);
                 self.redial.disconnected(id(&peer), Instant::now());
             }
             GoEvent::DialFailed { peer, reason: DialFailure::Connected } => {

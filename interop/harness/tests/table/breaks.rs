@@ -20,12 +20,16 @@ pub(crate) fn we_start_again(stage: &mut Stage<'_>) -> Result<()> {
 /// Whoever was gone pays first.
 fn starts_again(stage: &mut Stage<'_>, who: usize) -> Result<()> {
     let mut pair = stage.pair(true)?;
+    let [_, theirs] = sides(stage)?;
     let before = stage.vaults()?;
     let assets = [("coin", [70 * UNIT, 30 * UNIT]), ("token", [5, 6])];
     let channel = stage.open(&mut pair, 0, &assets, None)?;
     pair[0].act(Ask::Update(Change::pay(channel, 0, UNIT, 3)))?;
     pair[1].act(Ask::Update(Change::pay(channel, 1, 6, 1)))?;
-    for _ in 0..2 {
+    for version in [4, 6] {
+        // What go-perun answered it may not have stored yet.
+        pair[theirs]
+            .wait("store it", &|it| it.is("update", channel) && it.version >= version - 1)?;
         pair[who].kill()?;
         same("channels that were found", stage.restart(&mut pair, who)?, 1)?;
         let amount = if who == 0 { 2 * UNIT } else { UNIT };

@@ -7,10 +7,10 @@ use alloy_primitives::B256;
 use crate::disputes::LATER;
 use crate::lives::UNIT;
 use crate::mixed::sides;
-use crate::party::{Ask, Change, Party, View};
+use crate::party::{Ask, Change, Event, Party, View};
 use crate::relay::Cut;
 use crate::stage::{CHALLENGE, Pair, Stage};
-use crate::trouble::{Result, Trouble, same};
+use crate::trouble::{Result, Trouble, refused, same};
 
 /// Seconds for what may come to nothing: longer than our node waits before it goes to the chain.
 const WHILE: u64 = 15;
@@ -51,11 +51,31 @@ fn opening(stage: &Stage<'_>, pair: &mut Pair, cut: &Arc<Cut>, count: u64) -> Re
             stage.settle(pair, 0, channel)?;
             stage.paid([7 * UNIT, 3 * UNIT], [0, 0])?;
         }
-        Err(Trouble::Refused { .. }) => stage.paid([0, 0], [0, 0])?,
+        Err(Trouble::Refused { .. }) => give_back(stage, pair)?,
         Err(other) => return Err(other),
     }
     same("what is left in the contracts", stage.vaults()?, before)?;
     Ok(was_cut)
+}
+
+/// Nothing came of it, and one of the two may have deposited: it is given back by the chain.
+fn give_back(stage: &Stage<'_>, pair: &mut Pair) -> Result<()> {
+    let [ours, theirs] = sides(stage)?;
+    if stage.missing(theirs)? != 0 {
+        // go-perun's user has to do this.
+        let channel = pair[theirs].wait("fail to fund", &|it| it.event == "unfunded")?.channel;
+        let ticket = pair[theirs].ask(&Ask::Settle { channel, secondary: false })?;
+        stage.until("a registration", &|| Ok(!stage.history(channel)?.is_empty()))?;
+        stage.chain.pass(LATER)?;
+        pair[theirs].answer(ticket)?;
+    }
+    if stage.missing(ours)? != 0 {
+        let wanted = |it: &Event| it.kind == "registered" && it.version == 0;
+        pair[ours].wait("give up", &wanted)?;
+        stage.chain.pass(LATER)?;
+        stage.until("our deposit again", &|| Ok(stage.missing(ours)? == 0))?;
+    }
+    stage.paid([0, 0], [0, 0])
 }
 
 /// Each of the two pays, and the wire is cut.
@@ -119,7 +139,13 @@ fn update(
         let other = pair[theirs].ask(&Ask::Settle { channel, secondary: true })?;
         stage.chain.pass(LATER)?;
         pair[ours].answer(ticket)?;
-        pair[theirs].answer(other)?;
+        let other = pair[theirs].answer(other);
+        if views[theirs].version == newest.version {
+            other?;
+        } else {
+            // go-perun does not take the newer state from the chain, and is paid all the same.
+            refused("failed", other)?;
+        }
     }
     stage.paid(paid, [0, 0])?;
     same("what is left in the contracts", stage.vaults()?, before)?;

@@ -97,6 +97,7 @@ const WITH_OURS: &[Scenario] = &[
     scenario("a thousand payments each way", mixed::thousands),
     scenario("coins and tokens in one channel", lives::coins_and_tokens),
     scenario("both dial", mixed::both_dial),
+    scenario("only go-perun dials", mixed::they_dial),
     scenario("a rejected proposal", lives::rejected_proposal),
     scenario("a challenge that is too short is rejected", mixed::short_challenge),
     scenario("an update that they reject", mixed::rejected_update).with_ours(0),

@@ -37,11 +37,32 @@ pub(crate) fn thousands(stage: &mut Stage<'_>) -> Result<()> {
     same("what is left in the contracts", stage.vaults()?, before)
 }
 
-/// Nobody knows the other until both want something of each other: each dials.
+/// Each dials the other, and wants something of it at that moment. What go-perun says over the one of
+/// the two connections that does not stay is lost: then it says it again.
 pub(crate) fn both_dial(stage: &mut Stage<'_>) -> Result<()> {
+    for _ in 0..3 {
+        let mut stage = stage.again();
+        let mut pair = stage.strangers(false)?;
+        let [_, theirs] = sides(&stage)?;
+        stage.tell(&mut pair, theirs)?;
+        stage.introduce(&mut pair)?;
+        proposals(&stage, &mut pair)?;
+    }
+    Ok(())
+}
+
+/// Our node is not told where the other is.
+pub(crate) fn they_dial(stage: &mut Stage<'_>) -> Result<()> {
     let mut pair = stage.strangers(false)?;
-    stage.introduce(&mut pair)?;
-    proposals(stage, &mut pair)
+    let [ours, theirs] = sides(stage)?;
+    stage.tell(&mut pair, theirs)?;
+    let channel = stage.open(&mut pair, theirs, &[("coin", [UNIT, UNIT])], None)?;
+    for who in [ours, theirs] {
+        pair[who].act(Ask::Update(Change::pay(channel, 0, UNIT, 1)))?;
+    }
+    pair[ours].act(Ask::Update(Change::end(channel)))?;
+    stage.settle(&mut pair, theirs, channel)?;
+    stage.paid([UNIT, UNIT], [0, 0])
 }
 
 pub(crate) fn proposals_at_once(stage: &mut Stage<'_>) -> Result<()> {
@@ -55,11 +76,17 @@ fn proposals(stage: &Stage<'_>, pair: &mut Pair) -> Result<()> {
     let mut tickets = Vec::new();
     for who in [0, 1] {
         let ask = stage.proposal(pair, who, CHALLENGE, &assets);
-        tickets.push(pair[who].ask(&ask)?);
+        tickets.push(pair[who].ask_within(12, &ask)?);
     }
     let mut channels = Vec::new();
     for (who, ticket) in tickets.into_iter().enumerate() {
-        let views = pair[who].answer(ticket)?;
+        let views = match pair[who].answer(ticket) {
+            Err(Trouble::Refused { kind, .. }) if kind == "timeout" => {
+                let ask = stage.proposal(pair, who, CHALLENGE, &assets);
+                pair[who].act(ask)?
+            }
+            other => other?,
+        };
         let channel = views.first().ok_or("no channel")?.channel;
         pair[1 - who].wait("open the channel", &|event| event.is("channel", channel))?;
         stage.put_in(who, &assets)?;

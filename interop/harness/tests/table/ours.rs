@@ -35,7 +35,13 @@ const POLL: Duration = Duration::from_millis(100);
 /// Blocks that bury what money depends on.
 const DEPTH: u32 = 1;
 /// The waits of a node whose user has no patience: the challenges here are as short as can be.
-const CONFIG: (u64, u64) = (5, 300);
+const CONFIG: Waits = Waits { answer: 5, fund: 30, commit: 300 };
+
+struct Waits {
+    answer: u64,
+    fund: u64,
+    commit: u64,
+}
 
 /// Whatever is needed to start our node.
 pub(crate) struct Settings<'a> {
@@ -97,8 +103,12 @@ impl Ours {
             clock: Box::new(move || began.elapsed()),
         };
         let session = SessionKey::from_secret(derived("session")).ok_or("no session key")?;
-        let (answer_secs, commit_secs) = CONFIG;
-        let config = Config { answer_secs, commit_secs, ..Config::default() };
+        let config = Config {
+            answer_secs: CONFIG.answer,
+            fund_secs: CONFIG.fund,
+            commit_secs: CONFIG.commit,
+            ..Config::default()
+        };
         let options = NodeOptions {
             journal: settings.folder.join("journal"),
             mark: settings.folder.join("mark"),

@@ -8,7 +8,7 @@ use perun_goperun::{DecodeError, Message, Serializer};
 
 use crate::trouble::Result;
 
-/// When a pair of relays is cut, the two directions together.
+/// When a wire is cut, both directions together.
 #[derive(Default)]
 pub(crate) struct Cut(Mutex<State>);
 

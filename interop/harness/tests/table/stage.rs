@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use perun_goperun::Serializer;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::chain::{Chain, Contracts, WALLET, address_of};
 use crate::ours::{self, Ours};
-use crate::party::{Ask, Here, Keys, Party, rows};
+use crate::party::{Ask, Here, Keys, PATIENCE, Party, rows};
 use crate::relay::{Cut, relay};
 use crate::theirs::{Process, Theirs};
 use crate::trouble::{Result, same};
@@ -126,12 +127,11 @@ impl<'a> Stage<'a> {
     pub(crate) fn wired(&mut self) -> Result<(Pair, Arc<Cut>)> {
         let mut pair = self.strangers(true)?;
         let cut = Arc::<Cut>::default();
-        for index in [0, 1] {
-            let Here { name, host, .. } = pair[1 - index].here().clone();
-            let to = host.parse().map_err(|_| format!("{host} is no address"))?;
-            let host = relay(to, self.way.serializer()?, &cut)?.to_string();
-            pair[index].act(Ask::Peer { name, host })?;
-        }
+        let ours = self.cast.ours().ok_or("there is no node of ours")?;
+        let Here { name, host, .. } = pair[1 - ours].here().clone();
+        let to = host.parse().map_err(|_| format!("{host} is no address"))?;
+        let host = relay(to, self.way.serializer()?, &cut)?.to_string();
+        pair[ours].act(Ask::Peer { name, host })?;
         Ok((pair, cut))
     }
 
@@ -197,13 +197,19 @@ impl<'a> Stage<'a> {
         Ok(Box::new(Ours::start(settings)?))
     }
 
-    /// Tells each where the other is.
+    /// Tells each where the other is; or only our node, which dials at once. go-perun loses what it
+    /// says while both dial.
     pub(crate) fn introduce(&self, pair: &mut Pair) -> Result<()> {
-        let places = [0, 1].map(|index| pair[index].here().clone());
-        for (party, other) in pair.iter_mut().zip(places.into_iter().rev()) {
-            party.act(Ask::Peer { name: other.name, host: other.host })?;
+        match self.cast.ours() {
+            Some(ours) => self.tell(pair, ours),
+            None => (0..2).try_for_each(|index| self.tell(pair, index)),
         }
-        Ok(())
+    }
+
+    /// Tells this one where the other is.
+    pub(crate) fn tell(&self, pair: &mut Pair, index: usize) -> Result<()> {
+        let Here { name, host, .. } = pair[1 - index].here().clone();
+        pair[index].act(Ask::Peer { name, host }).map(drop)
     }
 
     /// Starts a party again, with its folder and in its place, and has it find its channels.
@@ -211,7 +217,11 @@ impl<'a> Stage<'a> {
         pair[index] = self.start(index, "none", None)?;
         pair[index].act(Ask::accepting())?;
         self.introduce(pair)?;
-        Ok(pair[index].act(Ask::Restore {})?.len())
+        let views = pair[index].act(Ask::Restore {})?;
+        match views.iter().find(|view| view.balances.is_empty()) {
+            Some(view) => Err(format!("a channel came back without a state: {view:?}").into()),
+            None => Ok(views.len()),
+        }
     }
 
     pub(crate) fn role(&self, index: usize) -> Result<&Role> {
@@ -310,6 +320,25 @@ impl<'a> Stage<'a> {
         let [coins_in, tokens_in] = role.put_in.get();
         let above = |has: u128, first: u128| has.checked_sub(first).ok_or("money is missing");
         Ok([above(coins + coins_in, WALLET)?, above(tokens + tokens_in, TOKENS_EACH)?])
+    }
+
+    /// What is missing of a party's coins, wherever it has them.
+    pub(crate) fn missing(&self, index: usize) -> Result<u128> {
+        let role = self.role(index)?;
+        let fees = self.chain.fees_of(address_of(role.key)?, role.since)?;
+        let has = self.wallet(index)?[0] + fees + self.chain.coins_of(role.receiver)?;
+        Ok(WALLET.checked_sub(has).ok_or("money came out of nothing")?)
+    }
+
+    /// Looks at the chain until it shows this.
+    pub(crate) fn until(&self, what: &str, done: &dyn Fn() -> Result<bool>) -> Result<()> {
+        for _ in 0..5 * PATIENCE {
+            if done()? {
+                return Ok(());
+            }
+            std::thread::park_timeout(Duration::from_millis(200));
+        }
+        Err(format!("the chain never showed: {what}").into())
     }
 
     /// Fails unless each was paid exactly this much in coins and in tokens.

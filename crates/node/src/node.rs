@@ -192,8 +192,9 @@ impl Node {
         self.ask(|answer| Stimulus::OpenGoPerun { name, request, answer })
     }
 
-    /// Agrees to a channel that the peer asked for, where proposals are not accepted without asking.
-    /// Our part of it is set aside; what a ledger cannot do is declined, and told as an event.
+    /// Agrees to a channel that the peer asked for, where proposals are not accepted without
+    /// asking. Our part of it is set aside; what a ledger cannot do is declined, and told as an
+    /// event.
     pub fn accept(&self, opening: OpeningId) -> Result<(), NodeError> {
         self.ask(|answer| Stimulus::Accept { opening, answer })
     }

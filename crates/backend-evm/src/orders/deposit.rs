@@ -1,8 +1,8 @@
 //! Deposits: everything that a participant owes a channel on this chain, in one transaction.
 //!
 //! A coin alone goes the cheapest way. Tokens go by an allowance of exactly the amount, or, where
-//! they take signatures, without one. Where the peer runs go-perun, coins and the payee go first, and
-//! then each token by itself. The invariant: what is deposited is what is missing, so that
+//! they take signatures, without one. Where the peer runs go-perun, coins and the payee go first,
+//! and then each token by itself. The invariant: what is deposited is what is missing, so that
 //! the same order twice deposits once.
 
 use alloy_primitives::{Address, U256};
@@ -28,8 +28,8 @@ pub enum TokenSource {
     Eip2612,
     /// By Permit2, to which the wallet has given an allowance.
     Permit2,
-    /// By an allowance to the token's name in channels, each token in a transaction of its own: then
-    /// the name tells of the deposit, as go-perun's users expect of every asset.
+    /// By an allowance to the token's name in channels, each token in a transaction of its own:
+    /// then the name tells of the deposit, as go-perun expects of every asset.
     Facade,
     /// The first of EIP-3009, EIP-2612 and an allowance that the token offers.
     Best,

@@ -1,9 +1,9 @@
 //! Channels between two parties on a real Anvil: a table of scenarios. Words of the command line
 //! choose those whose name has one of them.
 //!
-//! First both parties are go-perun's clients, in processes of their own, with go-perun's backend for
-//! Ethereum: on our contracts, then on Perun's own. After that one of them is our node: the first,
-//! who begins, or the second. Whoever speaks [`party::Party`] can take a side.
+//! First both parties are go-perun's clients, in processes of their own, with go-perun's backend
+//! for Ethereum: on our contracts, then on Perun's own. After that one of them is our node: the
+//! first, who begins, or the second. Whoever speaks [`party::Party`] can take a side.
 
 mod breaks;
 mod chain;
@@ -37,12 +37,10 @@ struct Scenario {
     way: Way,
     /// Whether it is told on Perun's own contracts as well.
     on_both: bool,
-    /// Which one our node plays, if there is no choice.
-    ours: Option<usize>,
 }
 
 const fn scenario(name: &'static str, story: Story) -> Scenario {
-    Scenario { name, story, way: Way::NATIVE, on_both: false, ours: None }
+    Scenario { name, story, way: Way::NATIVE, on_both: false }
 }
 
 impl Scenario {
@@ -52,18 +50,6 @@ impl Scenario {
 
     const fn on_both(self) -> Self {
         Self { on_both: true, ..self }
-    }
-
-    /// Only with our node as this one.
-    const fn with_ours(self, index: usize) -> Self {
-        Self { ours: Some(index), ..self }
-    }
-
-    fn has(&self, cast: Cast, contracts: &Contracts) -> bool {
-        match cast.ours() {
-            None => self.on_both || contracts.ours,
-            Some(index) => contracts.ours && self.ours.is_none_or(|ours| ours == index),
-        }
     }
 }
 
@@ -100,17 +86,16 @@ const WITH_OURS: &[Scenario] = &[
     scenario("only go-perun dials", mixed::they_dial),
     scenario("a rejected proposal", lives::rejected_proposal),
     scenario("a challenge that is too short is rejected", mixed::short_challenge),
-    scenario("an update that they reject", mixed::rejected_update).with_ours(0),
+    scenario("an update that they reject", mixed::rejected_update),
     scenario("both pay at once", mixed::at_once),
     scenario("both propose at once", mixed::proposals_at_once),
     scenario("either one of both may be the second to settle", mixed::secondary),
     scenario("a channel is settled without a final state", disputes::not_final),
-    scenario("they register an old state and we refute it", disputes::old_state).with_ours(1),
-    scenario("we register an old state and their watcher refutes it", breaks::we_cheat)
-        .with_ours(0),
+    scenario("they register an old state and we refute it", breaks::they_cheat),
+    scenario("we register an old state and their watcher refutes it", breaks::we_cheat),
     scenario("go-perun starts again, pays and settles", breaks::they_start_again),
     scenario("our node is killed, starts again, pays and settles", breaks::we_start_again),
-    scenario("go-perun is gone before it answers", breaks::no_answer).with_ours(0),
+    scenario("go-perun is gone before it answers", breaks::no_answer),
     scenario("an opening is cut after each message", cuts::openings),
     scenario("an update is cut after each message", cuts::updates),
 ];
@@ -140,7 +125,7 @@ fn run() -> Result<usize> {
         (Cast::TheirsOurs, &contracts[0], WITH_OURS),
     ];
     for (cast, contracts, table) in casts {
-        for row in table.iter().filter(|row| row.has(cast, contracts)) {
+        for row in table.iter().filter(|row| row.on_both || contracts.ours) {
             let name = format!("{}, {}: {}", cast.name(), contracts.name(), row.name);
             if !wanted.is_empty() && !wanted.iter().any(|word| name.contains(word)) {
                 continue;

@@ -3,7 +3,7 @@
 use perun_node::NodeError;
 
 use crate::lives::UNIT;
-use crate::party::{Ask, Change, View, rows};
+use crate::party::{Ask, Change, Event, View, rows};
 use crate::stage::{CHALLENGE, Pair, Stage};
 use crate::trouble::{Result, Trouble, refused, same};
 
@@ -37,8 +37,8 @@ pub(crate) fn thousands(stage: &mut Stage<'_>) -> Result<()> {
     same("what is left in the contracts", stage.vaults()?, before)
 }
 
-/// Each dials the other, and wants something of it at that moment. What go-perun says over the one of
-/// the two connections that does not stay is lost: then it says it again.
+/// Each dials the other, and wants something of it at that moment. What go-perun says over the one
+/// of the two connections that does not stay is lost: then its user asks again.
 pub(crate) fn both_dial(stage: &mut Stage<'_>) -> Result<()> {
     for _ in 0..3 {
         let mut stage = stage.again();
@@ -123,19 +123,21 @@ pub(crate) fn short_challenge(stage: &mut Stage<'_>) -> Result<()> {
 
 pub(crate) fn rejected_update(stage: &mut Stage<'_>) -> Result<()> {
     let mut pair = stage.pair(false)?;
+    let [ours, theirs] = sides(stage)?;
     let channel = stage.open(&mut pair, 0, &[("coin", [50 * UNIT, 50 * UNIT])], None)?;
-    pair[1].act(Ask::Policy { proposals: "accept", updates: "reject-next" })?;
+    pair[theirs].act(Ask::Policy { proposals: "accept", updates: "reject-next" })?;
     let pay = Ask::Update(Change::pay(channel, 0, 20 * UNIT, 1));
-    refused("rejected", pair[0].act(pay.clone()))?;
+    refused("rejected", pair[ours].act(pay.clone()))?;
     // What was refused is signed by us: another state takes its version, and nothing moves.
-    pair[0].wait("fill the version", &|event| event.is("update", channel) && event.version == 1)?;
+    let filled = |event: &Event| event.is("update", channel) && event.version == 1;
+    pair[ours].wait("fill the version", &filled)?;
     let view = agreed(&mut pair, channel)?;
     same("the balances", view.balances, rows(&[[50 * UNIT, 50 * UNIT]]))?;
-    same("the next version", pair[0].look(pay)?.version, 2)?;
-    pair[1].act(Ask::Update(Change::pay(channel, 0, UNIT, 2)))?;
-    pair[1].act(Ask::Update(Change::end(channel)))?;
+    same("the next version", pair[ours].look(pay)?.version, 2)?;
+    pair[theirs].act(Ask::Update(Change::pay(channel, 0, UNIT, 2)))?;
+    pair[theirs].act(Ask::Update(Change::end(channel)))?;
     stage.settle(&mut pair, 0, channel)?;
-    stage.paid([32 * UNIT, 68 * UNIT], [0, 0])
+    stage.paid_both(ours, 32 * UNIT, 68 * UNIT)
 }
 
 /// Each pays the other at the same moment, again and again. go-perun's are refused where they cross
@@ -165,10 +167,8 @@ pub(crate) fn at_once(stage: &mut Stage<'_>) -> Result<()> {
     agreed(&mut pair, channel)?;
     pair[ours].act(Ask::Update(Change::end(channel)))?;
     stage.settle(&mut pair, theirs, channel)?;
-    let mut paid = [0; 2];
-    paid[ours] = 50 * UNIT - ROUNDS * (UNIT - 3);
-    paid[theirs] = 50 * UNIT + ROUNDS * (UNIT - 3);
-    stage.paid(paid, [0, 0])?;
+    let moved = ROUNDS * (UNIT - 3);
+    stage.paid_both(ours, 50 * UNIT - moved, 50 * UNIT + moved)?;
     same("what is left in the contracts", stage.vaults()?, before)
 }
 

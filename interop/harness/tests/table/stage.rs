@@ -309,8 +309,8 @@ impl<'a> Stage<'a> {
         Ok([self.chain.coins_of(wallet)?, tokens])
     }
 
-    /// What a party was paid, of coins and of tokens: what it has, wherever it has it, above what it
-    /// would have if it had got nothing back.
+    /// What a party was paid, of coins and of tokens: what it has, wherever it has it, above what
+    /// it would have if it had got nothing back.
     pub(crate) fn received(&self, index: usize) -> Result<[u128; 2]> {
         let role = self.role(index)?;
         let [coins, tokens] = self.wallet(index)?;
@@ -348,6 +348,11 @@ impl<'a> Stage<'a> {
             same(&format!("what {who} was paid"), self.received(index)?, [coins, tokens])?;
         }
         Ok(())
+    }
+
+    /// The same for coins only, this one and the other.
+    pub(crate) fn paid_both(&self, this: usize, its: u128, other: u128) -> Result<()> {
+        self.paid(if this == 0 { [its, other] } else { [other, its] }, [0, 0])
     }
 
     /// Asks the backend whether it knows the contracts' code: the adjudicator's, the coin's.

@@ -18,7 +18,7 @@ const NO_HUB: &str = "this node is no intermediary of virtual channels";
 enum Heard {
     Done,
     /// It is for a channel that is still being opened.
-    Early(GoMessage),
+    Early(Box<GoMessage>),
 }
 
 impl House {
@@ -27,7 +27,7 @@ impl House {
     pub fn hear_go_perun(&mut self, now: Time, from: &Identities, message: GoMessage) {
         let peer = Peer::go_perun(from.clone());
         if let Heard::Early(message) = self.hear(now, &peer, message) {
-            self.early.keep(peer.id(), message);
+            self.early.keep(peer.id(), *message);
         }
     }
 
@@ -38,7 +38,7 @@ impl House {
             let of_peer = self.seats.values().find(|seat| seat.peer.id() == id);
             let Some(peer) = of_peer.map(|seat| seat.peer.clone()) else { continue };
             match self.hear(now, &peer, message) {
-                Heard::Early(message) => self.early.keep(id, message),
+                Heard::Early(message) => self.early.keep(id, *message),
                 Heard::Done => heard = true,
             }
         }
@@ -75,7 +75,7 @@ impl House {
         else {
             let is_opening = |phase| matches!(phase, PhaseName::Assembling | PhaseName::Deciding);
             let may_become = of_peer().any(|(_, seat)| is_opening(seat.machine.phase()));
-            return if may_become { Heard::Early(message) } else { Heard::Done };
+            return if may_become { Heard::Early(Box::new(message)) } else { Heard::Done };
         };
         let (opening, index) = (*opening, seat.machine.index());
         if let GoMessage::Update(update) = &message
@@ -87,7 +87,7 @@ impl House {
         let is_founding =
             matches!(seat.machine.phase(), PhaseName::Signing | PhaseName::Depositing);
         if is_founding && matches!(message, GoMessage::Update(_)) {
-            return Heard::Early(message);
+            return Heard::Early(Box::new(message));
         }
         let update = match &message {
             GoMessage::Update(update) => Some(update.state.state().version()),

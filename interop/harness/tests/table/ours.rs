@@ -86,6 +86,18 @@ enum Aim {
     Settle(OpeningId),
 }
 
+impl Aim {
+    const fn what(&self) -> &'static str {
+        match self {
+            Self::Nothing(_) => "answer",
+            Self::Open(_) => "open a channel",
+            Self::Pay(..) => "update",
+            Self::Close(_) => "close",
+            Self::Settle(_) => "settle",
+        }
+    }
+}
+
 impl Ours {
     /// Starts it, on whatever there is in its folder.
     pub(crate) fn start(settings: Settings<'_>) -> Result<Self> {
@@ -247,58 +259,39 @@ impl Ours {
 
     /// What an aim has come to, given everything that was told since.
     fn reached(&self, aim: &Aim, told: &[(OpeningId, Told)]) -> Result<Reached> {
-        let of = |opening: OpeningId| told.iter().filter(move |(of, _)| *of == opening);
-        let (opening, wanted, failed): (_, fn(&Told) -> bool, fn(&Told) -> Option<&'static str>) =
-            match aim {
-                Aim::Nothing(views) => return Ok(Reached::End(views.clone())),
-                Aim::Pay(opening, id, change) => {
-                    for (_, event) in of(*opening) {
-                        match event {
-                            Told::PaymentSent(sent) if sent >= id => {
-                                return Ok(Reached::Next(self.next(*opening, change.clone())?));
-                            }
-                            Told::PaymentFailed { id: failed, why } if failed == id => {
-                                let kind = match why {
-                                    FailureReason::Refused => "rejected",
-                                    _ => "failed",
-                                };
-                                return Err(self.refuses("update", kind, format!("{why:?}")));
-                            }
-                            _ => {}
-                        }
-                    }
-                    return Ok(Reached::NotYet);
+        let opening = match aim {
+            Aim::Nothing(views) => return Ok(Reached::End(views.clone())),
+            Aim::Pay(opening, ..)
+            | Aim::Open(opening)
+            | Aim::Close(opening)
+            | Aim::Settle(opening) => *opening,
+        };
+        for (_, event) in told.iter().filter(|(of, _)| *of == opening) {
+            match (aim, event) {
+                (Aim::Pay(_, id, change), Told::PaymentSent(sent)) if sent >= id => {
+                    return Ok(Reached::Next(self.next(opening, change.clone())?));
                 }
-                Aim::Open(opening) => {
-                    (*opening, |it| matches!(it, Told::Opened { .. }), opening_failure)
+                (Aim::Open(_), Told::Opened { .. }) => {
+                    return Ok(Reached::End(vec![self.view(opening)?]));
                 }
-                Aim::Close(opening) => {
-                    let agreed = self.status(*opening)?.agreed;
-                    if agreed.is_some_and(|agreed| agreed.state.is_final()) {
-                        return Ok(Reached::End(vec![self.view(*opening)?]));
-                    }
-                    (
-                        *opening,
-                        |_| false,
-                        |it| matches!(it, Told::CloseRefused(_)).then_some("rejected"),
-                    )
-                }
-                Aim::Settle(opening) => {
-                    if self.status(*opening)?.phase == PhaseName::Settled {
-                        return Ok(Reached::End(vec![self.view(*opening)?]));
-                    }
-                    (*opening, |_| false, opening_failure)
-                }
-            };
-        for (_, event) in of(opening) {
-            if wanted(event) {
-                return Ok(Reached::End(vec![self.view(opening)?]));
+                _ => {}
             }
-            if let Some(kind) = failed(event) {
-                return Err(self.refuses("do that", kind, format!("{event:?}")));
+            if let Some(kind) = failure(aim, event) {
+                return Err(self.refuses(aim.what(), kind, format!("{event:?}")));
             }
         }
-        Ok(Reached::NotYet)
+        let is_there = match aim {
+            Aim::Close(_) => {
+                let agreed = self.status(opening)?.agreed;
+                agreed.is_some_and(|agreed| agreed.state.is_final())
+            }
+            Aim::Settle(_) => self.status(opening)?.phase == PhaseName::Settled,
+            _ => false,
+        };
+        match is_there {
+            true => Ok(Reached::End(vec![self.view(opening)?])),
+            false => Ok(Reached::NotYet),
+        }
     }
 }
 
@@ -308,10 +301,18 @@ enum Reached {
     End(Vec<View>),
 }
 
-fn opening_failure(event: &Told) -> Option<&'static str> {
-    match event {
-        Told::Ended(Ending::Declined { reason: DeclineReason::User {} }) => Some("rejected"),
-        Told::Ended(_) | Told::OpeningFailed(_) => Some("failed"),
+/// Whether an event says that an aim will not be reached, and how.
+fn failure(aim: &Aim, event: &Told) -> Option<&'static str> {
+    match (aim, event) {
+        (Aim::Pay(_, id, _), Told::PaymentFailed { id: failed, why }) if failed == id => {
+            Some(if *why == FailureReason::Refused { "rejected" } else { "failed" })
+        }
+        (Aim::Close(_), Told::CloseRefused(_))
+        | (Aim::Open(_), Told::Ended(Ending::Declined { reason: DeclineReason::User {} })) => {
+            Some("rejected")
+        }
+        (Aim::Open(_), Told::Ended(_) | Told::OpeningFailed(_))
+        | (Aim::Settle(_), Told::Ended(_)) => Some("failed"),
         _ => None,
     }
 }

@@ -23,7 +23,14 @@ const MOMENT: Duration = Duration::from_millis(50);
 /// What outlives the node: a user's notes.
 #[derive(Default)]
 pub(crate) struct Memory {
-    channels: Mutex<BTreeMap<OpeningId, (Option<B256>, Option<State>)>>,
+    channels: Mutex<BTreeMap<OpeningId, Note>>,
+}
+
+/// A channel's id, once there is one, and its newest state that the node has shown.
+#[derive(Default)]
+struct Note {
+    id: Option<B256>,
+    newest: Option<State>,
 }
 
 /// Nothing that panics holds these locks.
@@ -34,32 +41,32 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Memory {
     pub(crate) fn opening(&self, channel: B256) -> Option<OpeningId> {
         let channels = locked(&self.channels);
-        let found = channels.iter().find(|(_, (id, _))| *id == Some(channel));
+        let found = channels.iter().find(|(_, note)| note.id == Some(channel));
         found.map(|(opening, _)| *opening)
     }
 
     fn channel(&self, opening: OpeningId) -> Option<B256> {
-        locked(&self.channels).get(&opening).and_then(|(id, _)| *id)
+        locked(&self.channels).get(&opening).and_then(|note| note.id)
     }
 
     /// Those that came to be.
     pub(crate) fn openings(&self) -> Vec<OpeningId> {
         let channels = locked(&self.channels);
-        channels.iter().filter(|(_, (id, _))| id.is_some()).map(|(opening, _)| *opening).collect()
+        channels.iter().filter(|(_, note)| note.id.is_some()).map(|(opening, _)| *opening).collect()
     }
 
     fn learn(&self, opening: OpeningId, channel: B256) {
-        locked(&self.channels).entry(opening).or_default().0 = Some(channel);
+        locked(&self.channels).entry(opening).or_default().id = Some(channel);
     }
 
     /// The newest state that the node has shown: it shows none when all is over.
     pub(crate) fn newest(&self, opening: OpeningId, shown: Option<State>) -> Option<State> {
         let mut channels = locked(&self.channels);
-        let (_, kept) = channels.entry(opening).or_default();
+        let note = channels.entry(opening).or_default();
         if shown.is_some() {
-            *kept = shown;
+            note.newest = shown;
         }
-        kept.clone()
+        note.newest.clone()
     }
 }
 

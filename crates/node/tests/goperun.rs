@@ -546,7 +546,7 @@ fn a_lost_answer_is_found_by_asking_and_silence_ends_on_the_chain() {
     let bob = story.people[1].house.as_ref().unwrap().status(OPENING).unwrap().agreed.unwrap();
     let Some(Message::Update(update)) = &asked[0] else { panic!() };
     let both = vec![Some(update.signature), None];
-    let state = AppState::new(perun_channel::Address::ZERO, bob.state.clone()).unwrap();
+    let state = AppState::new(perun_channel::Address::ZERO, bob.state).unwrap();
     let half = perun_goperun::Transaction::new(state, both).unwrap();
     story.hear(0, Message::Sync { phase: 3, current: Some(half) });
     assert_eq!(story.phases()[0], PhaseName::Updating, "it proves nothing");

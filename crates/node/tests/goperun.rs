@@ -64,6 +64,8 @@ struct Person {
     config: Config,
     /// Whether its user answers proposals.
     asks: bool,
+    /// Whether it has no name among go-perun's nodes.
+    is_nameless: bool,
     house: Option<House>,
     events: Receiver<NodeEvent>,
     told: Vec<Event>,
@@ -91,6 +93,7 @@ impl Story {
             disks: [MemoryDisk::new(), MemoryDisk::new()],
             config: Config::default(),
             asks: false,
+            is_nameless: false,
             house: None,
             events: mpsc::channel().1,
             told: Vec::new(),
@@ -125,7 +128,10 @@ impl Story {
         let key = SessionKey::from_secret([u8::try_from(side).unwrap() + 9; 32]).unwrap();
         let house =
             House::new(person.config, !person.asks, key, opened, ledgers, line, events).unwrap();
-        let mut house = house.named(person.name.clone());
+        let mut house = match person.is_nameless {
+            true => house,
+            false => house.named(person.name.clone()),
+        };
         house.restart(self.now).unwrap();
         person.events = heard;
         person.house = Some(house);
@@ -570,24 +576,19 @@ fn a_lost_answer_is_found_by_asking_and_silence_ends_on_the_chain() {
 #[test]
 fn a_house_without_a_name_opens_nothing() {
     let mut story = Story::new(Serializer::Native);
+    story.people[0].is_nameless = true;
+    story.start(0);
+    assert!(matches!(story.ask(0), Err(NodeError::NoName)));
+}
+
+/// To go-perun a proposal that comes twice is two.
+#[test]
+fn a_proposal_is_said_once_over_a_connection_that_comes_with_it() {
+    let mut story = Story::new(Serializer::Native);
     let (now, request) = (story.now, story.request([1, 1]));
-    let bare = story.people[0].house.take().unwrap();
-    drop(bare);
-    let [journal, mark] = [MemoryDisk::new(), MemoryDisk::new()].map(Box::new);
-    let opened =
-        perun_store::open(journal, mark, [1; 16], OpenMode::Strict, Durability::Relaxed).unwrap();
-    let ledgers = vec![AnyLedger::deposit(story.evm.ledger(0))];
-    let key = SessionKey::from_secret([9; 32]).unwrap();
-    let line = Box::new(Line {
-        own: name("alice"),
-        peer: name("bob"),
-        serializer: Serializer::Native,
-        letters: Letters::default(),
-        kept: Arc::default(),
-    });
-    let (events, _heard) = mpsc::channel();
-    let mut house =
-        House::new(Config::default(), true, key, opened, ledgers, line, events).unwrap();
-    let refused = house.open_go_perun(now, OPENING, &name("bob"), &request);
-    assert!(matches!(refused, Err(NodeError::NoName)));
+    let peer = story.people[1].name.clone();
+    story.house(0).open_go_perun(now, OPENING, &peer, &request).unwrap();
+    story.house(0).connected(now, go_perun_peer_id(&peer)).unwrap();
+    assert!(matches!(story.word(0), Some(Message::LedgerProposal(_))));
+    assert_eq!(story.word(0), None);
 }

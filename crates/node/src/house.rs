@@ -237,7 +237,9 @@ impl House {
     /// The connection to a peer exists (again).
     pub fn connected(&mut self, now: Time, peer: PeerId) -> Result<(), NodeError> {
         self.outbox.flush(self.post.as_mut());
+        let earlier = self.round.effects_count();
         self.feed_all(now, |seat| (seat.peer.id() == peer).then_some(Input::Connected))?;
+        self.round.say_once(earlier);
         self.finish_round(now)
     }
 

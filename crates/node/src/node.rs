@@ -84,6 +84,7 @@ enum Stimulus {
     HangUp { peer: PeerId },
     Open { peer: PeerId, request: Box<OpenRequest>, answer: Answer<OpeningId> },
     OpenGoPerun { name: Identities, request: Box<OpenRequest>, answer: Answer<OpeningId> },
+    Accept { opening: OpeningId, answer: Answer<()> },
     Pay { opening: OpeningId, asset: u8, amount: Amount, memo: Memo, answer: Answer<PaymentId> },
     Resize { opening: OpeningId, changes: Changes, answer: Answer<()> },
     Command { opening: OpeningId, command: Box<Command>, answer: Answer<()> },
@@ -117,7 +118,7 @@ impl Node {
             );
             network
         });
-        let networks = Networks { own: network, go_perun };
+        let networks = Networks::new(network, go_perun);
         let post = Box::new(networks.clone());
         let house = House::new(
             config,
@@ -192,6 +193,13 @@ impl Node {
     ) -> Result<OpeningId, NodeError> {
         let request = Box::new(request);
         self.ask(|answer| Stimulus::OpenGoPerun { name, request, answer })
+    }
+
+    /// Agrees to a channel that the peer asked for, where proposals are not accepted without
+    /// asking. Our part of it is set aside; what a ledger cannot do is declined, and told as an
+    /// event.
+    pub fn accept(&self, opening: OpeningId) -> Result<(), NodeError> {
+        self.ask(|answer| Stimulus::Accept { opening, answer })
     }
 
     /// Keeps a connection to a peer from now on: dials, and dials again whenever it is lost, after
@@ -388,6 +396,10 @@ impl Service {
                 });
                 self.answer(answer, opened);
             }
+            Stimulus::Accept { opening, answer } => {
+                let accepted = self.house.accept(now, opening);
+                self.answer(answer, accepted);
+            }
             Stimulus::Pay { opening, asset, amount, memo, answer } => {
                 let paid = self.house.pay(now, opening, asset, amount, memo);
                 self.answer(answer, paid);
@@ -437,12 +449,14 @@ impl Service {
     fn heard_go_perun(&mut self, now: Time, event: GoEvent) -> Result<(), NodeError> {
         let id = |peer: &Identities| peer_id(peer);
         match event {
-            GoEvent::Connected { peer } => {
+            GoEvent::Connected { peer, link } => {
+                self.networks.connected(&peer, link);
                 self.redial.connected(id(&peer));
                 self.house.connected(now, id(&peer))?;
             }
             GoEvent::Message { peer, message } => self.house.hear_go_perun(now, &peer, message),
             GoEvent::Disconnected { peer, .. } => {
+                self.networks.disconnected(&peer);
                 self.redial.disconnected(id(&peer), Instant::now());
             }
             GoEvent::DialFailed { peer, reason: DialFailure::Connected } => {

@@ -18,7 +18,7 @@ use crate::payment::PaymentId;
 use crate::phase::{Phase, PhaseName};
 use crate::record::{Agreed, Record};
 use crate::refusal::{Declined, Refusal};
-use crate::terms::Plan;
+use crate::terms::{Plan, Terms};
 use crate::units::{Digest, Index, OpeningId, Time};
 use crate::{court, founding, open, opening};
 
@@ -156,6 +156,15 @@ impl Machine {
             _ => return None,
         };
         ledgers.get(0).map(|terms| terms.ledger)
+    }
+
+    /// What the peer asks for, while our user decides about it.
+    #[must_use]
+    pub fn asked_for(&self) -> Option<&Terms> {
+        match &self.phase {
+            Phase::Deciding(proposal) => Some(&proposal.terms),
+            _ => None,
+        }
     }
 
     /// The channel's parameters, once there is one.

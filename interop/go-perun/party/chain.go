@@ -19,9 +19,14 @@ type settleArgs struct {
 }
 
 func settle(ctx context.Context, n *node, args settleArgs) (any, error) {
-	c, err := n.client.Channel(channel.ID(args.Channel))
-	if err != nil {
-		return nil, err
+	n.mutex.Lock()
+	c, ok := n.unfunded[channel.ID(args.Channel)]
+	n.mutex.Unlock()
+	if !ok {
+		var err error
+		if c, err = n.client.Channel(channel.ID(args.Channel)); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.Settle(ctx, args.Secondary); err != nil {
 		return nil, err

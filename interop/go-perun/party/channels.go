@@ -64,6 +64,12 @@ type view struct {
 
 func look(c *client.Channel) view {
 	s := c.State()
+	if s == nil {
+		return view{
+			Channel: c.ID(), Index: c.Idx(), Phase: c.Phase().String() + ", no state",
+			Balances: [][]*decimal{}, Locked: []common.Hash{},
+		}
+	}
 	locked := []common.Hash{}
 	for _, sub := range s.Locked {
 		locked = append(locked, sub.ID)
@@ -177,9 +183,23 @@ func proposeSub(ctx context.Context, n *node, args subArgs) (any, error) {
 func (n *node) open(ctx context.Context, proposal client.ChannelProposal) (any, error) {
 	c, err := n.client.ProposeChannel(ctx, proposal)
 	if err != nil {
+		n.keepUnfunded(c)
 		return nil, err
 	}
 	return look(c), nil
+}
+
+// keepUnfunded remembers a channel whose funding failed: its user has to settle it, to get back what
+// is in.
+func (n *node) keepUnfunded(c *client.Channel) {
+	if c == nil {
+		return
+	}
+	n.mutex.Lock()
+	n.unfunded[c.ID()] = c
+	n.mutex.Unlock()
+	id := common.Hash(c.ID())
+	n.tell(happened{Event: "unfunded", Channel: &id})
 }
 
 type updateArgs struct {

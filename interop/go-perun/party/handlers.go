@@ -120,7 +120,10 @@ func (n *node) answerProposal(proposal client.ChannelProposal, responder *client
 		n.tellProblem("rejecting a proposal", responder.Reject(ctx, "not today"))
 		return
 	}
-	_, err := responder.Accept(ctx, answer)
+	c, err := responder.Accept(ctx, answer)
+	if err != nil {
+		n.keepUnfunded(c)
+	}
 	n.tellProblem("accepting a proposal", err)
 }
 

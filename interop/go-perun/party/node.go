@@ -92,6 +92,7 @@ type node struct {
 	assets      map[string]*ethchannel.Asset
 	mutex       sync.Mutex
 	opened      []channel.ID
+	unfunded    map[channel.ID]*client.Channel
 }
 
 // purse is a key with its chain.
@@ -143,7 +144,10 @@ func start(ctx context.Context, p *party, args startArgs) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder: %w", err)
 	}
-	n := &node{party: p, records: newRecorder(store), assets: map[string]*ethchannel.Asset{}}
+	n := &node{
+		party: p, records: newRecorder(store), assets: map[string]*ethchannel.Asset{},
+		unfunded: map[channel.ID]*client.Channel{},
+	}
 	funder := n.fund(purse, args.Assets)
 	n.adjudicator = ethchannel.NewAdjudicator(
 		purse.backend, args.Adjudicator, args.Receiver, purse.account, gasAdjudicator)

@@ -1,11 +1,12 @@
 //! Deposits: everything that a participant owes a channel on this chain, in one transaction.
 //!
 //! A coin alone goes the cheapest way. Tokens go by an allowance of exactly the amount, or, where
-//! they take signatures, without one. The invariant: what is deposited is what is missing, so that
+//! they take signatures, without one. Where the peer runs go-perun, coins and the payee go first,
+//! and then each token by itself. The invariant: what is deposited is what is missing, so that
 //! the same order twice deposits once.
 
 use alloy_primitives::{Address, U256};
-use perun_channel::{Amount, Params, State};
+use perun_channel::{Amount, ChannelId, Params, State};
 
 use super::token::Pull;
 use super::{Desk, Signer};
@@ -13,7 +14,7 @@ use crate::Error;
 use crate::abi::{eth, funding_id, solidity as sol, word};
 use crate::rpc::At;
 use crate::sender::Progress;
-use crate::sender::book::Key;
+use crate::sender::book::{Key, Task};
 
 /// How the hub gets a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,9 @@ pub enum TokenSource {
     Eip2612,
     /// By Permit2, to which the wallet has given an allowance.
     Permit2,
+    /// By an allowance to the token's name in channels, each token in a transaction of its own:
+    /// then the name tells of the deposit, as go-perun expects of every asset.
+    Facade,
     /// The first of EIP-3009, EIP-2612 and an allowance that the token offers.
     Best,
 }
@@ -122,10 +126,26 @@ impl Desk<'_> {
                 data: data.into(),
             });
         }
+        if order.source == TokenSource::Facade {
+            // What the hub takes itself comes first: after it, what is paid back comes to us.
+            let rest = binding.is_none() && coins.is_zero();
+            match deposits.iter().find(|it| it.holder != self.hub()) {
+                Some(one) if rest => return self.put_in(key, self.by_name(&id, one), 1),
+                _ => deposits.retain(|it| it.holder == self.hub()),
+            }
+        }
         let payees = binding.into_iter().collect();
         let tokens = missing.iter().filter(|row| row.token.is_some()).count();
         let task = self.task(coins, &sol::Hub::openCall { id: word(&id), deposits, payees });
         self.put_in(key, task, tokens)
+    }
+
+    /// The deposit of a token through its name in channels.
+    fn by_name(&self, id: &ChannelId, deposit: &sol::Deposit) -> Task {
+        let participant = perun_channel::Address::new(deposit.participant.into_array());
+        let (name, amount) = (funding_id(id, &participant), deposit.amount);
+        let call = sol::Hub::depositCall { fundingID: name, amount };
+        Task { to: deposit.holder, ..self.task(U256::ZERO, &call) }
     }
 
     fn participant(&self, order: &DepositOrder<'_>) -> Result<perun_channel::Address, Error> {

@@ -86,14 +86,19 @@ impl Desk<'_> {
             source => source,
         };
         match source {
-            TokenSource::Allowance | TokenSource::Best => self.by_allowance(&deposit),
+            TokenSource::Allowance | TokenSource::Best => self.by_allowance(&deposit, self.hub()),
+            TokenSource::Facade => self.by_allowance(&deposit, row.holder),
             TokenSource::Eip3009 => self.by_authorization(&deposit),
             TokenSource::Eip2612 => self.by_permit(&deposit),
             TokenSource::Permit2 => self.by_permit2(&deposit),
         }
     }
 
-    fn by_allowance(&mut self, deposit: &SignedDeposit<'_>) -> Result<Pull, Error> {
+    fn by_allowance(
+        &mut self,
+        deposit: &SignedDeposit<'_>,
+        spender: Address,
+    ) -> Result<Pull, Error> {
         let SignedDeposit { id, token, row, need, name } = *deposit;
         let head = self.node.head()?;
         if self.lane_is_taken(&id, token, head.number)? {
@@ -102,7 +107,7 @@ impl Desk<'_> {
         let until_held = row.there.saturating_add(need);
         let (holder, funding, since) = (row.holder, name, head.number);
         self.orders.lanes.insert(token, Lane { channel: id, holder, funding, until_held, since });
-        let (owner, spender) = (self.wallet(), self.hub());
+        let owner = self.wallet();
         let question = sol::Token::allowanceCall { owner, spender };
         let have = self.node.read(token, &question, At::Latest)?;
         if have >= need {

@@ -10,6 +10,7 @@ use perun_backend_evm::orders::{TokenSource, offers};
 use perun_backend_evm::rpc::{At, Node};
 use perun_backend_evm::sender::Progress;
 use perun_backend_evm::sender::book::{Key, Task};
+use serde_json::json;
 
 use crate::kit::{Channel, ETHER, Stage, TestChain, TestToken};
 
@@ -91,6 +92,37 @@ pub(crate) fn tokens_move_by_signature(chain: Arc<dyn TestChain>) {
     }
     let (plain, _) = stage.token("StrictToken", 1);
     assert_eq!(offers(stage.node(), plain, wallet), Ok(vec![]));
+}
+
+/// go-perun waits for a `Deposited` of each asset's holder, and looks at nothing else.
+pub(crate) fn the_name_of_a_token_tells_of_its_deposit(chain: Arc<dyn TestChain>) {
+    let event = alloy_primitives::keccak256("Deposited(bytes32,uint256)");
+    let mut stage = Stage::new(chain);
+    let (token, asset) = stage.token("TestToken", 1_000);
+    let (coin, wallet) = (stage.coin(), stage.parties[0].wallet());
+    let channel = stage.channel(&[(coin.clone(), [50, 0]), (asset.clone(), [600, 0])]);
+    deposit_one(&mut stage, &channel, TokenSource::Facade);
+    assert_eq!(stage.standing(&channel), Standing::Open);
+    let owner = *channel.params.participants()[0].address();
+    let name = perun_backend_evm::abi::funding_id(&channel.params.id(), &owner);
+    for (holder, amount) in [(eth(coin.holder()), 50), (eth(asset.holder()), 600)] {
+        let topics = [event, name];
+        let query = json!([{ "address": holder, "fromBlock": "0x0", "topics": topics }]);
+        let logs = stage.chain.request("eth_getLogs", query).unwrap();
+        let told: Vec<U256> = logs
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|log| serde_json::from_value(log["data"].clone()).unwrap())
+            .collect();
+        assert_eq!(told, [U256::from(amount)]);
+        let question = TestToken::allowanceCall { owner: wallet, spender: eth(asset.holder()) };
+        let left: U256 = stage.node().read(token, &question, At::Latest).unwrap();
+        assert_eq!(left, U256::ZERO);
+    }
+    // Paid to the wallet, though the session key signs.
+    let payee = sol::Hub::payeeOfCall { fundingID: name };
+    assert_eq!(stage.node().read(stage.deployment.hub(), &payee, At::Latest), Ok(wallet));
 }
 
 pub(crate) fn a_token_that_only_seems_to_take_signatures_gets_an_allowance(

@@ -52,6 +52,7 @@ stories! {
         an_allowance_is_exactly_what_is_deposited
         a_rest_of_an_allowance_is_taken_back_first
         tokens_move_by_signature
+        the_name_of_a_token_tells_of_its_deposit
         a_token_that_only_seems_to_take_signatures_gets_an_allowance
         channels_take_turns_with_an_allowance
         too_few_coins_tokens_or_allowance_are_seen_before_sending

@@ -103,7 +103,7 @@ impl Letters {
     pub(super) fn open(&self, place: u64, peer: &Identities) {
         let mut state = self.lock();
         let (peer, bell) = (peer.clone(), Arc::default());
-        let event = NetworkEvent::Connected { peer: peer.clone() };
+        let event = NetworkEvent::Connected { peer: peer.clone(), link: place };
         state.shares.insert(place, Share { peer, letters: 0, bytes: 0, open: true, bell });
         self.push(&mut state, Letter { event, place: Some(place), bytes: 0 });
     }

@@ -26,6 +26,8 @@ pub enum NetworkEvent {
     Connected {
         /// Which peer.
         peer: Identities,
+        /// The number of the connection, for [`Network::send_over`]. No other has had it.
+        link: u64,
     },
     /// A message about channels arrived.
     Message {
@@ -176,6 +178,16 @@ impl Network {
     pub fn send(&self, peer: &Identities, message: Message) -> bool {
         let outbox = self.shared.table().outbox(peer);
         let Some(outbox) = outbox else { return false };
+        self.shared.local.encode(peer, message).is_ok_and(|envelope| outbox.put(envelope))
+    }
+
+    /// The same for an owner that has read of this connection: over any other nothing is sent, and
+    /// the message is lost like those that were on their way when it ended. Who says again what it
+    /// has to say when it reads of a connection would else say it twice. False only if it found no
+    /// room.
+    pub fn send_over(&self, link: u64, peer: &Identities, message: Message) -> bool {
+        let outbox = self.shared.table().outbox_of(peer, link);
+        let Some(outbox) = outbox else { return true };
         self.shared.local.encode(peer, message).is_ok_and(|envelope| outbox.put(envelope))
     }
 

@@ -124,6 +124,12 @@ impl<S: Close> Table<S> {
         self.held.get(peer).map(|held| held.outbox.clone())
     }
 
+    /// The same, if this is its connection.
+    pub(super) fn outbox_of(&self, peer: &Identities, place: u64) -> Option<Arc<Outbox>> {
+        let held = self.held.get(peer).filter(|held| held.place == place);
+        held.map(|held| held.outbox.clone())
+    }
+
     /// Pins a peer; whoever was pinned longest ago makes way if that is one too many.
     pub(super) fn pin(&mut self, peer: &Identities) {
         self.pinned = self.pinned.saturating_add(1);

@@ -45,7 +45,7 @@ impl Node {
 
     pub(crate) fn connected(&self) -> Identities {
         match self.next() {
-            NetworkEvent::Connected { peer } => peer,
+            NetworkEvent::Connected { peer, .. } => peer,
             other => panic!("{other:?}"),
         }
     }

@@ -153,7 +153,7 @@ impl EvmLedger {
             self.within_budget(|this| this.check_funds(*holder, *amount))?;
         }
         let drawn = entropy().map_err(|error| LedgerError::Refused(error.to_string()))?;
-        let contribution = Contribution { drawn, payee: self.wallet };
+        let contribution = Contribution { drawn, payee: self.wallet, go_perun: false };
         let bytes = written(&contribution, "contribution")?;
         self.promises.make(bytes.as_bytes(), amounts);
         Ok(bytes)
@@ -351,7 +351,8 @@ impl DepositLedger for EvmLedger {
         let terms = written(&HubTerms { hub: self.deployment.hub() }, "terms")?;
         // It names no payee: the hub pays the key that signs, unless that key says otherwise.
         let payee = perun_backend_evm::abi::eth(&signer);
-        Ok((terms, written(&Contribution { drawn, payee }, "contribution")?))
+        let contribution = Contribution { drawn, payee, go_perun: true };
+        Ok((terms, written(&contribution, "contribution")?))
     }
 
     fn place(
@@ -365,7 +366,9 @@ impl DepositLedger for EvmLedger {
             let bytes = plan.contributions.get(side).and_then(|parts| parts.get(position));
             read(bytes.ok_or(LedgerError::Malformed("plan"))?, "contribution")
         };
-        let payees = [part(0)?.payee, part(1)?.payee];
+        let parts = [part(0)?, part(1)?];
+        let payees = parts.map(|part| part.payee);
+        let go_perun = parts.iter().any(|part| part.go_perun);
         let own = plan.index.column();
         for (side, payee) in payees.iter().enumerate() {
             if side == own {
@@ -380,7 +383,7 @@ impl DepositLedger for EvmLedger {
         if *initial.id() != params.id() {
             return Err(LedgerError::Malformed("plan"));
         }
-        written(&Place { payees, initial: initial.clone() }, "setup")
+        written(&Place { payees, initial: initial.clone(), go_perun }, "setup")
     }
 
     fn deposit(

@@ -6,7 +6,7 @@
 use alloy_primitives::{Address as Account, U256};
 use perun_backend_evm::Error;
 use perun_backend_evm::abi::solidity as sol;
-use perun_backend_evm::orders::{Decision as Verdict, DepositOrder};
+use perun_backend_evm::orders::{Decision as Verdict, DepositOrder, TokenSource};
 use perun_backend_evm::rpc::{At, Node};
 use perun_backend_evm::sender::Progress;
 use perun_channel::{Amount, SignedState, State};
@@ -65,7 +65,12 @@ impl EvmLedger {
                 false => Ok(()),
             };
         }
-        let (source, bind) = (self.tokens, Some(sign));
+        // go-perun waits for what the name of each token tells.
+        let source = match Place::of(target)?.go_perun {
+            true => TokenSource::Facade,
+            false => self.tokens,
+        };
+        let bind = Some(sign);
         let order = DepositOrder { params, initial, index, source, bind };
         match self.orders.at(node, 0).deposit(&order).map_err(refused)? {
             Progress::Done => self.release_funds(contribution),

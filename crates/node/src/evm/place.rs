@@ -11,6 +11,8 @@ use crate::LedgerError;
 
 /// The version of these bytes.
 const FORMAT: u8 = 1;
+/// The same, where the peer runs go-perun.
+const FORMAT_GO_PERUN: u8 = 2;
 
 /// What the terms say besides: which hub. The assets name it too, but not in words for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(super) struct HubTerms {
 pub(super) struct Contribution {
     pub(super) drawn: [u8; 32],
     pub(super) payee: Address,
+    /// Whether that side runs go-perun.
+    pub(super) go_perun: bool,
 }
 
 /// The setup of a channel as this ledger writes it.
@@ -32,6 +36,8 @@ pub(super) struct Place {
     pub(super) payees: [Address; 2],
     /// Version 0: what must be deposited.
     pub(super) initial: State,
+    /// Whether the peer runs go-perun, and so has to be told of deposits in its way.
+    pub(super) go_perun: bool,
 }
 
 impl Place {
@@ -63,6 +69,20 @@ fn format(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     if reader.u8()? == FORMAT { Ok(()) } else { Err(DecodeError::UnknownTag) }
 }
 
+/// Writes which of both it is.
+const fn kind(go_perun: bool) -> u8 {
+    if go_perun { FORMAT_GO_PERUN } else { FORMAT }
+}
+
+/// Whether it is about a side that runs go-perun.
+fn is_go_perun(reader: &mut Reader<'_>) -> Result<bool, DecodeError> {
+    match reader.u8()? {
+        FORMAT => Ok(false),
+        FORMAT_GO_PERUN => Ok(true),
+        _ => Err(DecodeError::UnknownTag),
+    }
+}
+
 fn address(reader: &mut Reader<'_>) -> Result<Address, DecodeError> {
     reader.array().map(Address::new)
 }
@@ -83,7 +103,7 @@ impl Decode for HubTerms {
 
 impl Encode for Contribution {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.push(FORMAT);
+        out.push(kind(self.go_perun));
         out.extend_from_slice(&self.drawn);
         out.extend_from_slice(self.payee.as_slice());
     }
@@ -91,14 +111,14 @@ impl Encode for Contribution {
 
 impl Decode for Contribution {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        format(reader)?;
-        Ok(Self { drawn: reader.array()?, payee: address(reader)? })
+        let go_perun = is_go_perun(reader)?;
+        Ok(Self { drawn: reader.array()?, payee: address(reader)?, go_perun })
     }
 }
 
 impl Encode for Place {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.push(FORMAT);
+        out.push(kind(self.go_perun));
         self.payees.iter().for_each(|payee| out.extend_from_slice(payee.as_slice()));
         self.initial.encode(out);
     }
@@ -106,9 +126,9 @@ impl Encode for Place {
 
 impl Decode for Place {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        format(reader)?;
+        let go_perun = is_go_perun(reader)?;
         let payees = [address(reader)?, address(reader)?];
-        Ok(Self { payees, initial: State::decode(reader)? })
+        Ok(Self { payees, initial: State::decode(reader)?, go_perun })
     }
 }
 
@@ -123,15 +143,21 @@ mod tests {
         let row = vec![Amount::new(5), Amount::new(6)];
         let outcome = Allocation::new(vec![asset], vec![row], vec![]).unwrap();
         let initial = State::initial(ChannelId::new([9; 32]), outcome);
-        let place = Place { payees: [1, 2].map(Address::repeat_byte), initial };
-        let contribution = Contribution { drawn: [3; 32], payee: Address::repeat_byte(4) };
+        let payees = [1, 2].map(Address::repeat_byte);
+        let place = Place { payees, initial, go_perun: false };
+        let payee = Address::repeat_byte(4);
+        let contribution = Contribution { drawn: [3; 32], payee, go_perun: false };
         let terms = HubTerms { hub: Address::repeat_byte(5) };
-        assert_eq!(Place::from_bytes(&place.to_bytes()), Ok(place.clone()));
-        assert_eq!(Contribution::from_bytes(&contribution.to_bytes()), Ok(contribution));
+        for go_perun in [false, true] {
+            let place = Place { go_perun, ..place.clone() };
+            assert_eq!(Place::from_bytes(&place.to_bytes()), Ok(place));
+            let contribution = Contribution { go_perun, ..contribution };
+            assert_eq!(Contribution::from_bytes(&contribution.to_bytes()), Ok(contribution));
+        }
         assert_eq!(HubTerms::from_bytes(&terms.to_bytes()), Ok(terms));
         for bytes in [place.to_bytes(), contribution.to_bytes(), terms.to_bytes()] {
             let mut other = bytes.clone();
-            other[0] = FORMAT + 1;
+            other[0] = FORMAT_GO_PERUN + 1;
             let longer = [bytes.as_slice(), &[0]].concat();
             for wrong in [&other[..], &longer, &bytes[..bytes.len() - 1], &[]] {
                 assert!(Place::from_bytes(wrong).is_err());

@@ -144,12 +144,36 @@ impl House {
             _ => self.resizable(opening).map_or_else(|_| vec![], |(it, _)| vec![it.ledger]),
         };
         self.tell(opening, UserEvent::Channel(Box::new(event)));
-        let Some((command, refusal)) = answer else { return };
+        if let Some((command, refusal)) = answer {
+            self.answer(now, opening, &ledgers, command, refusal);
+        }
+    }
+
+    /// Agrees to the proposal that the user was told of, and sets our part aside for it. What our
+    /// ledgers cannot do is declined, and the user told why.
+    pub fn accept(&mut self, now: Time, opening: OpeningId) -> Result<(), NodeError> {
+        let machine = self.seats.get(&opening).map(|seat| &seat.machine);
+        let terms = machine.and_then(Machine::asked_for).cloned();
+        let terms = terms.ok_or(NodeError::UnknownChannel(opening))?;
+        let (command, refusal) = self.answer_proposal(opening, &terms);
+        self.answer(now, opening, &terms.outcome.ledgers(), command, refusal);
+        Ok(())
+    }
+
+    /// Gives a machine the answer to what the peer asked of it.
+    fn answer(
+        &mut self,
+        now: Time,
+        opening: OpeningId,
+        ledgers: &[LedgerId],
+        command: Command,
+        refusal: Command,
+    ) {
         let promised = contributions_of(&command);
         let answered = self.feed(now, opening, Input::Command(command));
         // What the machine does not take must not keep money set aside, nor the peer waiting.
         if let (Err(_), Some(contributions)) = (answered, promised) {
-            if let Err(error) = self.ledgers.release_all(&ledgers, &contributions) {
+            if let Err(error) = self.ledgers.release_all(ledgers, &contributions) {
                 self.tell(opening, UserEvent::LedgerTrouble(error.to_string()));
             }
             let _ = self.feed(now, opening, Input::Command(refusal));

@@ -60,6 +60,19 @@ impl Round {
         self.touched.contains_key(opening)
     }
 
+    pub(super) const fn effects_count(&self) -> usize {
+        self.effects.len()
+    }
+
+    /// Of the first so many effects, leaves out what is said again after them: what waited for its
+    /// round to be said, and is repeated because a connection is there. To go-perun a proposal that
+    /// comes twice is two.
+    pub(super) fn say_once(&mut self, earlier: usize) {
+        let again = self.effects.split_off(earlier.min(self.effects.len()));
+        self.effects.retain(|it| !matches!(it.1, Effect::Send(_)) || !again.contains(it));
+        self.effects.extend(again);
+    }
+
     fn is_full(&self) -> bool {
         self.batch.len() >= ROUND_RECORDS || self.bytes() >= ROUND_BYTES
     }

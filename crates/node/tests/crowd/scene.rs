@@ -289,8 +289,9 @@ impl Scene {
             Record::Released { deadline },
         ];
         let stream = StreamId(*name(number).as_bytes());
-        let of = [vec![0], vec![5; 32], vec![0], peer.0.to_vec()].concat();
-        let batch = Batch::new().record(stream, of);
+        // What its key is drawn from, and a peer that runs our program.
+        let with = [vec![0], vec![5; 32], vec![0], peer.0.to_vec()].concat();
+        let batch = Batch::new().record(stream, with);
         let batch = records.iter().fold(batch, |batch, record| {
             batch.record(stream, [vec![1], record.to_bytes()].concat())
         });

@@ -9,15 +9,12 @@ mod flood;
 mod hostile;
 mod story;
 
-use std::sync::{Arc, mpsc};
-
 use common::CHALLENGE_SECS;
 use perun_channel::Version;
 use perun_goperun::{AppState, Message, Serializer};
-use perun_node::{AnyLedger, House, NodeError, SessionKey, go_perun_peer_id};
-use perun_protocol::{Command, Config, Event, FailureReason, PhaseName};
-use perun_store::{Durability, MemoryDisk, OpenMode};
-use story::{Letters, Line, OPENING, Story, milli, name, wrong_signature};
+use perun_node::{NodeError, go_perun_peer_id};
+use perun_protocol::{Command, Config, DeclineReason, Event, FailureReason, PhaseName};
+use story::{OPENING, Story, milli, wrong_signature};
 
 #[test]
 fn they_open_pay_and_close_to_the_last_wei() {
@@ -36,6 +33,22 @@ fn they_open_pay_and_close_to_the_last_wei() {
         assert_eq!(story.evm.gains(0), [milli(-35), 0]);
         assert_eq!(story.evm.gains(1), [milli(35), 0]);
         story.no_troubles();
+    }
+}
+
+/// go-perun's funder waits for a `Deposited` of each asset's own holder.
+#[test]
+fn the_name_of_every_asset_tells_of_our_deposits() {
+    let story = Story::open(Serializer::Native);
+    let event = perun_channel::hash::keccak256(&[b"Deposited(bytes32,uint256)"]);
+    let event: String = event.iter().map(|byte| format!("{byte:02x}")).collect();
+    for asset in [story.evm.coin(), story.evm.token()] {
+        let holder = asset.holder().to_string();
+        let query = serde_json::json!([{
+            "address": holder, "fromBlock": "0x0", "topics": [format!("0x{event}")],
+        }]);
+        let logs = story.evm.chain.request("eth_getLogs", query).unwrap();
+        assert_eq!(logs.as_array().unwrap().len(), 2, "one for each side: {logs}");
     }
 }
 
@@ -164,7 +177,7 @@ fn what_we_do_not_open_is_rejected_with_a_reason() {
         of(&|it| it.peers.reverse()),
         of(&|it| it.base.app = perun_channel::Address::new([1; 20])),
         of(&|it| it.base.funding[0].reverse()),
-        of(&|it| it.base.challenge_secs = 1),
+        of(&|it| it.base.challenge_secs = perun_channel::MIN_CHALLENGE_SECS - 1),
         Message::SubProposal(perun_goperun::SubProposal {
             base: proposal.base.clone(),
             parent: none,
@@ -178,6 +191,32 @@ fn what_we_do_not_open_is_rejected_with_a_reason() {
         };
         assert_eq!((id, reason.is_empty()), (proposal.base.id, false));
     }
+}
+
+#[test]
+fn a_user_who_is_asked_accepts_or_declines() {
+    let mut story = Story::new(Serializer::Native);
+    story.people[1].accepts = false;
+    story.start(1);
+    let now = story.now;
+    assert!(story.house(1).accept(now, OPENING).is_err(), "nobody has asked");
+    story.ask(0).unwrap();
+    story.rest();
+    assert!(story.saw(1, |event| matches!(event, Event::ProposalReceived { .. })));
+    assert_eq!(story.phases()[1], PhaseName::Deciding);
+    story.house(1).accept(now, OPENING).unwrap();
+    story.house(1).finish_round(now).unwrap();
+    assert!(story.house(1).accept(now, OPENING).is_err(), "it was answered");
+    story.rest();
+    story.until(PhaseName::Open);
+
+    let mut story = Story::new(Serializer::Native);
+    story.people[1].accepts = false;
+    story.start(1);
+    story.ask(0).unwrap();
+    story.rest();
+    story.command(1, Command::Decline { reason: DeclineReason::User {} });
+    assert_eq!(story.phases(), [PhaseName::Over; 2]);
 }
 
 #[test]
@@ -269,25 +308,19 @@ fn a_lost_answer_is_found_by_asking_and_silence_ends_on_the_chain() {
 #[test]
 fn a_house_without_a_name_opens_nothing() {
     let mut story = Story::new(Serializer::Native);
+    story.people[0].is_nameless = true;
+    story.start(0);
+    assert!(matches!(story.ask(0), Err(NodeError::NoName)));
+}
+
+/// To go-perun a proposal that comes twice is two.
+#[test]
+fn a_proposal_is_said_once_over_a_connection_that_comes_with_it() {
+    let mut story = Story::new(Serializer::Native);
     let (now, request) = (story.now, story.request([1, 1]));
-    let bare = story.people[0].house.take().unwrap();
-    drop(bare);
-    let [journal, mark] = [MemoryDisk::new(), MemoryDisk::new()].map(Box::new);
-    let opened =
-        perun_store::open(journal, mark, [1; 16], OpenMode::Strict, Durability::Relaxed).unwrap();
-    let ledgers = vec![AnyLedger::deposit(story.evm.ledger(0))];
-    let key = SessionKey::from_secret([9; 32]).unwrap();
-    let line = Box::new(Line {
-        own: name("alice"),
-        peer: name("bob"),
-        serializer: Serializer::Native,
-        letters: Letters::default(),
-        aside: Letters::default(),
-        kept: Arc::default(),
-    });
-    let (events, _heard) = mpsc::channel();
-    let mut house =
-        House::new(Config::default(), true, key, opened, ledgers, line, events).unwrap();
-    let refused = house.open_go_perun(now, OPENING, &name("bob"), &request);
-    assert!(matches!(refused, Err(NodeError::NoName)));
+    let peer = story.people[1].name.clone();
+    story.house(0).open_go_perun(now, OPENING, &peer, &request).unwrap();
+    story.house(0).connected(now, go_perun_peer_id(&peer)).unwrap();
+    assert!(matches!(story.word(0), Some(Message::LedgerProposal(_))));
+    assert_eq!(story.word(0), None);
 }

@@ -68,6 +68,8 @@ pub(crate) struct Person {
     pub(crate) aside: Letters,
     /// Whether its house accepts proposals by itself.
     pub(crate) accepts: bool,
+    /// Whether it has no name among go-perun's nodes.
+    pub(crate) is_nameless: bool,
     pub(crate) kept: Arc<Mutex<bool>>,
 }
 
@@ -95,6 +97,7 @@ impl Story {
             said: Letters::default(),
             aside: Letters::default(),
             accepts: true,
+            is_nameless: false,
             kept: Arc::default(),
         };
         let people = [person("alice"), person("bob")];
@@ -125,7 +128,10 @@ impl Story {
         let key = SessionKey::from_secret([u8::try_from(side).unwrap() + 9; 32]).unwrap();
         let house =
             House::new(person.config, person.accepts, key, opened, ledgers, line, events).unwrap();
-        let mut house = house.named(person.name.clone());
+        let mut house = match person.is_nameless {
+            true => house,
+            false => house.named(person.name.clone()),
+        };
         house.restart(self.now).unwrap();
         person.events = heard;
         person.house = Some(house);

@@ -25,7 +25,7 @@ sol! {
 /// An app that takes every step: its code is one instruction, to stop.
 const ANY_APP: Bytes = bytes!("6001600c60003960016000f300");
 /// What a wallet has for deposits and gas.
-const WALLET: u128 = 100_000_000_000_000_000_000;
+pub(crate) const WALLET: u128 = 100_000_000_000_000_000_000;
 /// More tokens than all scenarios use.
 const TOKENS: u128 = 1_000_000_000_000_000_000_000;
 /// For making contracts: what making the hub takes, and half as much.
@@ -58,6 +58,11 @@ impl Chain {
         Ok(Self { anvil, rpc, maker })
     }
 
+    /// Where our node finds it.
+    pub(crate) fn url(&self) -> String {
+        self.anvil.url()
+    }
+
     /// Where go-perun finds it.
     pub(crate) fn socket_url(&self) -> String {
         self.anvil.socket_url()
@@ -81,6 +86,30 @@ impl Chain {
 
     pub(crate) fn give_tokens(&self, token: Address, to: Address, amount: u128) -> Result<()> {
         self.call(token, &Mint::transferCall { to, amount: U256::from(amount) })
+    }
+
+    pub(crate) fn height(&self) -> Result<u64> {
+        Ok(self.node().head()?.number)
+    }
+
+    /// What an account has paid for gas in the blocks above this one.
+    pub(crate) fn fees_of(&self, account: Address, above: u64) -> Result<u128> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Receipt {
+            from: Address,
+            gas_used: U256,
+            effective_gas_price: U256,
+        }
+        let mut sum = U256::ZERO;
+        for number in above + 1..=self.height()? {
+            let receipts = self.rpc.request("eth_getBlockReceipts", json!([U256::from(number)]))?;
+            let receipts: Vec<Receipt> = serde_json::from_value(receipts)?;
+            for receipt in receipts.iter().filter(|receipt| receipt.from == account) {
+                sum += receipt.gas_used * receipt.effective_gas_price;
+            }
+        }
+        Ok(sum.to())
     }
 
     pub(crate) fn coins_of(&self, account: Address) -> Result<u128> {
@@ -156,6 +185,8 @@ pub(crate) struct Contracts {
     pub(crate) token: Address,
     pub(crate) token_holder: Address,
     pub(crate) app: Address,
+    /// What our node needs to know of ours.
+    pub(crate) deployment: Option<Deployment>,
 }
 
 impl Contracts {
@@ -185,7 +216,15 @@ impl Contracts {
         let asset = deployment.add_token(chain.node(), token)?;
         let token_holder = Address::from(*asset.holder().as_bytes());
         let app = chain.make(&ANY_APP)?;
-        Ok(Self { ours: true, adjudicator, coin_holder: adjudicator, token, token_holder, app })
+        Ok(Self {
+            ours: true,
+            adjudicator,
+            coin_holder: adjudicator,
+            token,
+            token_holder,
+            app,
+            deployment: Some(deployment),
+        })
     }
 
     /// Perun's own, which the Go module brings.
@@ -212,7 +251,8 @@ impl Contracts {
         )?;
         let Deployed { adjudicator, coin_holder, token, token_holder, app } =
             serde_json::from_value(told)?;
-        Ok(Self { ours: false, adjudicator, coin_holder, token, token_holder, app })
+        let (ours, deployment) = (false, None);
+        Ok(Self { ours, adjudicator, coin_holder, token, token_holder, app, deployment })
     }
 }
 

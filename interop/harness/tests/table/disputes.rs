@@ -8,9 +8,9 @@ use crate::stage::{CHALLENGE, Pair, Stage};
 use crate::trouble::{Result, refused, same};
 
 /// Longer than any window.
-const LATER: u64 = CHALLENGE + 60;
+pub(crate) const LATER: u64 = CHALLENGE + 60;
 
-fn watch(pair: &mut Pair, channel: B256) -> Result<()> {
+pub(crate) fn watch(pair: &mut Pair, channel: B256) -> Result<()> {
     for party in pair {
         party.act(Ask::Watch { channel })?;
     }
@@ -111,7 +111,7 @@ pub(crate) fn paid_by_a_stranger(stage: &mut Stage<'_>) -> Result<()> {
         same("what is in a wallet", stage.wallet(index)?, [coins + paid[0], tokens + paid[1]])?;
     }
     stage.settle(&mut pair, 0, channel)?;
-    stage.paid([0, 0], [0, 0])?;
+    stage.paid([1_200 * UNIT, 800 * UNIT], [1_100, 100])?;
     same("what is left in the contracts", stage.vaults()?, before)
 }
 

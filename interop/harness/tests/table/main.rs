@@ -1,23 +1,31 @@
-//! Channels between two parties, each in a process of its own, on a real Anvil: a table of
-//! scenarios. Words of the command line choose those whose name has one of them.
+//! Channels between two parties on a real Anvil: a table of scenarios. Words of the command line
+//! choose those whose name has one of them.
 //!
-//! So far both parties are go-perun's clients, with go-perun's backend for Ethereum: first on our
-//! contracts, then on Perun's own. Whoever speaks [`party::Party`] can take a side.
+//! First both parties are go-perun's clients, in processes of their own, with go-perun's backend
+//! for Ethereum: on our contracts, then on Perun's own. After that one of them is our node: the
+//! first, who begins, or the second. Whoever speaks [`party::Party`] can take a side.
 
+mod breaks;
 mod chain;
+mod cuts;
 mod disputes;
 mod gone;
 mod lives;
+mod mixed;
+mod ours;
 mod party;
+mod relay;
 mod stage;
 mod theirs;
+mod tls;
 mod trouble;
+mod user;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use chain::{Chain, Contracts};
-use stage::{Stage, Way};
+use stage::{Cast, Stage, Way};
 use trouble::Result;
 
 /// What happens between two parties.
@@ -66,6 +74,32 @@ const TABLE: &[Scenario] = &[
     scenario("whether go-perun knows the contracts' code", lives::known_code).on_both(),
 ];
 
+/// With our node as the first, and as the second.
+const WITH_OURS: &[Scenario] = &[
+    scenario("the first opens, both pay, both settle", lives::first_opens),
+    scenario("the second opens, both pay, both settle", lives::second_opens),
+    scenario("the same in protobuf", lives::first_opens).by(Way::PROTOBUF),
+    scenario("the same in protobuf under TLS", lives::first_opens).by(Way::PROTOBUF_TLS),
+    scenario("a thousand payments each way", mixed::thousands),
+    scenario("coins and tokens in one channel", lives::coins_and_tokens),
+    scenario("both dial", mixed::both_dial),
+    scenario("only go-perun dials", mixed::they_dial),
+    scenario("a rejected proposal", lives::rejected_proposal),
+    scenario("a challenge that is too short is rejected", mixed::short_challenge),
+    scenario("an update that they reject", mixed::rejected_update),
+    scenario("both pay at once", mixed::at_once),
+    scenario("both propose at once", mixed::proposals_at_once),
+    scenario("either one of both may be the second to settle", mixed::secondary),
+    scenario("a channel is settled without a final state", disputes::not_final),
+    scenario("they register an old state and we refute it", breaks::they_cheat),
+    scenario("we register an old state and their watcher refutes it", breaks::we_cheat),
+    scenario("go-perun starts again, pays and settles", breaks::they_start_again),
+    scenario("our node is killed, starts again, pays and settles", breaks::we_start_again),
+    scenario("go-perun is gone before it answers", breaks::no_answer),
+    scenario("an opening is cut after each message", cuts::openings),
+    scenario("an update is cut after each message", cuts::updates),
+];
+
 fn main() -> ExitCode {
     match run() {
         Ok(0) => ExitCode::SUCCESS,
@@ -84,15 +118,21 @@ fn run() -> Result<usize> {
     let chain = Chain::start()?;
     let contracts = [Contracts::ours(&chain)?, Contracts::perun(&chain, &program)?];
     let (mut passed, mut failed) = (0, 0);
-    for contracts in &contracts {
-        for row in TABLE.iter().filter(|row| row.on_both || contracts.ours) {
-            let name = format!("theirs-theirs, {}: {}", contracts.name(), row.name);
+    let casts = [
+        (Cast::TheirsTheirs, &contracts[0], TABLE),
+        (Cast::TheirsTheirs, &contracts[1], TABLE),
+        (Cast::OursTheirs, &contracts[0], WITH_OURS),
+        (Cast::TheirsOurs, &contracts[0], WITH_OURS),
+    ];
+    for (cast, contracts, table) in casts {
+        for row in table.iter().filter(|row| row.on_both || contracts.ours) {
+            let name = format!("{}, {}: {}", cast.name(), contracts.name(), row.name);
             if !wanted.is_empty() && !wanted.iter().any(|word| name.contains(word)) {
                 continue;
             }
             print!("{name} ... ");
             let _ = std::io::stdout().flush();
-            let mut stage = Stage::new(&chain, contracts, &program, row.way);
+            let mut stage = Stage::new(&chain, contracts, &program, row.way, cast);
             match (row.story)(&mut stage) {
                 Ok(()) => {
                     passed += 1;

@@ -65,9 +65,9 @@ pub(crate) struct Here {
 /// One end of TLS: its certificate and key, and the certificate of the other.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Keys {
-    own: Bytes,
-    key: Bytes,
-    peer: Bytes,
+    pub(crate) own: Bytes,
+    pub(crate) key: Bytes,
+    pub(crate) peer: Bytes,
 }
 
 /// An amount, in decimal digits.
@@ -169,15 +169,15 @@ impl Ask {
 /// An amount from whoever asks to the other, so many times; new data; whether the last is final.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Change {
-    channel: B256,
-    asset: usize,
+    pub(crate) channel: B256,
+    pub(crate) asset: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    amount: Option<Money>,
-    times: u32,
+    pub(crate) amount: Option<Money>,
+    pub(crate) times: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Bytes>,
+    pub(crate) data: Option<Bytes>,
     #[serde(rename = "final")]
-    is_final: bool,
+    pub(crate) is_final: bool,
 }
 
 impl Change {

@@ -1,16 +1,23 @@
 //! What a scenario has: a chain with contracts, two parties, and what should be on the chain at its
 //! end.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
+use perun_goperun::Serializer;
 use serde_json::{Value, json};
 
-use crate::chain::{Chain, Contracts, address_of};
-use crate::party::{Ask, Keys, Party, rows};
+use crate::chain::{Chain, Contracts, WALLET, address_of};
+use crate::ours::{self, Ours};
+use crate::party::{Ask, Here, Keys, PATIENCE, Party, rows};
+use crate::relay::{Cut, relay};
 use crate::theirs::{Process, Theirs};
 use crate::trouble::{Result, same};
+use crate::user::Memory;
 
 /// Seconds in which a registered state can be answered: the least that our contracts take.
 pub(crate) const CHALLENGE: u64 = 1_800;
@@ -27,12 +34,54 @@ pub(crate) struct Way {
 impl Way {
     pub(crate) const NATIVE: Self = Self { serializer: "native", tls: false };
     pub(crate) const PROTOBUF_TLS: Self = Self { serializer: "protobuf", tls: true };
+    pub(crate) const PROTOBUF: Self = Self { serializer: "protobuf", tls: false };
+
+    pub(crate) fn serializer(self) -> Result<Serializer> {
+        match self.serializer {
+            "native" => Ok(Serializer::Native),
+            "protobuf" => Ok(Serializer::Protobuf),
+            other => Err(format!("no serializer {other}").into()),
+        }
+    }
+}
+
+/// Who plays the two parties.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cast {
+    TheirsTheirs,
+    OursTheirs,
+    TheirsOurs,
+}
+
+impl Cast {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::TheirsTheirs => "theirs-theirs",
+            Self::OursTheirs => "ours-theirs",
+            Self::TheirsOurs => "theirs-ours",
+        }
+    }
+
+    /// Which of them is our node.
+    pub(crate) const fn ours(self) -> Option<usize> {
+        match self {
+            Self::TheirsTheirs => None,
+            Self::OursTheirs => Some(0),
+            Self::TheirsOurs => Some(1),
+        }
+    }
 }
 
 /// Whatever is needed to start a party, and to start it again.
 pub(crate) struct Role {
     who: &'static str,
     key: B256,
+    /// The block before its first transaction.
+    since: u64,
+    /// What it has brought into channels, of coins and tokens.
+    put_in: Cell<[u128; 2]>,
+    /// Notes of our node's user.
+    memory: Arc<Memory>,
     /// Where withdrawals go: an account that had nothing.
     pub(crate) receiver: Address,
     folder: Option<PathBuf>,
@@ -44,6 +93,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) contracts: &'a Contracts,
     program: &'a Path,
     way: Way,
+    pub(crate) cast: Cast,
     roles: Vec<Role>,
 }
 
@@ -56,31 +106,60 @@ impl<'a> Stage<'a> {
         contracts: &'a Contracts,
         program: &'a Path,
         way: Way,
+        cast: Cast,
     ) -> Self {
-        Self { chain, contracts, program, way, roles: Vec::new() }
+        Self { chain, contracts, program, way, cast, roles: Vec::new() }
     }
 
     /// Two parties with money, who accept what the other proposes. With `kept` they have folders.
     pub(crate) fn pair(&mut self, kept: bool) -> Result<Pair> {
+        let mut pair = self.strangers(kept)?;
+        self.introduce(&mut pair)?;
+        Ok(pair)
+    }
+
+    /// The same with another two.
+    pub(crate) const fn again(&self) -> Self {
+        Self::new(self.chain, self.contracts, self.program, self.way, self.cast)
+    }
+
+    /// Two parties between whom the wire can be cut, with folders.
+    pub(crate) fn wired(&mut self) -> Result<(Pair, Arc<Cut>)> {
+        let mut pair = self.strangers(true)?;
+        let cut = Arc::<Cut>::default();
+        let ours = self.cast.ours().ok_or("there is no node of ours")?;
+        let Here { name, host, .. } = pair[1 - ours].here().clone();
+        let to = host.parse().map_err(|_| format!("{host} is no address"))?;
+        let host = relay(to, self.way.serializer()?, &cut)?.to_string();
+        pair[ours].act(Ask::Peer { name, host })?;
+        Ok((pair, cut))
+    }
+
+    /// Two parties who do not know where the other is.
+    pub(crate) fn strangers(&mut self, kept: bool) -> Result<Pair> {
         for who in ["ann", "bob"] {
-            let role = Role::new(who, kept)?;
+            let role = Role::new(who, kept, self.chain.height()?)?;
             let wallet = address_of(role.key)?;
             self.chain.give_coins(wallet)?;
             self.chain.give_tokens(self.contracts.token, wallet, TOKENS_EACH)?;
             self.roles.push(role);
         }
-        let mut ann = self.start(0, if self.way.tls { "make" } else { "none" }, None)?;
-        let keys = ann.here().tls.clone();
-        let mut bob = self.start(1, if self.way.tls { "given" } else { "none" }, keys)?;
-        for party in [&mut ann, &mut bob] {
+        // Only go-perun's party makes certificates.
+        let maker = self.cast.ours().map_or(0, |ours| 1 - ours);
+        let first = self.start(maker, if self.way.tls { "make" } else { "none" }, None)?;
+        let keys = first.here().tls.clone();
+        let other = self.start(1 - maker, if self.way.tls { "given" } else { "none" }, keys)?;
+        let mut pair = if maker == 0 { [first, other] } else { [other, first] };
+        for party in &mut pair {
             party.act(Ask::accepting())?;
         }
-        let mut pair = [ann, bob];
-        introduce(&mut pair)?;
         Ok(pair)
     }
 
     fn start(&self, index: usize, tls: &str, given: Option<Keys>) -> Result<Box<dyn Party>> {
+        if self.cast.ours() == Some(index) {
+            return self.start_ours(index, given.as_ref());
+        }
         let role = self.role(index)?;
         let Contracts { adjudicator, coin_holder, token, token_holder, .. } = self.contracts;
         let mut settings = json!({
@@ -99,12 +178,50 @@ impl<'a> Stage<'a> {
         Ok(Box::new(Theirs::start(process, &settings)?))
     }
 
+    fn start_ours(&self, index: usize, given: Option<&Keys>) -> Result<Box<dyn Party>> {
+        let role = self.role(index)?;
+        let deployment = self.contracts.deployment.as_ref().ok_or("only on our contracts")?;
+        let holder = self.contracts.token_holder;
+        let settings = ours::Settings {
+            who: role.who,
+            url: self.chain.url(),
+            deployment,
+            assets: [("coin", deployment.coin()), ("token", deployment.asset(holder))],
+            key: role.key,
+            serializer: self.way.serializer()?,
+            security: ours::security(given)?,
+            folder: role.home(),
+            memory: role.memory.clone(),
+            log: &role.log,
+        };
+        Ok(Box::new(Ours::start(settings)?))
+    }
+
+    /// Tells each where the other is; or only our node, which dials at once. go-perun loses what it
+    /// says while both dial.
+    pub(crate) fn introduce(&self, pair: &mut Pair) -> Result<()> {
+        match self.cast.ours() {
+            Some(ours) => self.tell(pair, ours),
+            None => (0..2).try_for_each(|index| self.tell(pair, index)),
+        }
+    }
+
+    /// Tells this one where the other is.
+    pub(crate) fn tell(&self, pair: &mut Pair, index: usize) -> Result<()> {
+        let Here { name, host, .. } = pair[1 - index].here().clone();
+        pair[index].act(Ask::Peer { name, host }).map(drop)
+    }
+
     /// Starts a party again, with its folder and in its place, and has it find its channels.
     pub(crate) fn restart(&self, pair: &mut Pair, index: usize) -> Result<usize> {
         pair[index] = self.start(index, "none", None)?;
         pair[index].act(Ask::accepting())?;
-        introduce(pair)?;
-        Ok(pair[index].act(Ask::Restore {})?.len())
+        self.introduce(pair)?;
+        let views = pair[index].act(Ask::Restore {})?;
+        match views.iter().find(|view| view.balances.is_empty()) {
+            Some(view) => Err(format!("a channel came back without a state: {view:?}").into()),
+            None => Ok(views.len()),
+        }
     }
 
     pub(crate) fn role(&self, index: usize) -> Result<&Role> {
@@ -119,20 +236,48 @@ impl<'a> Stage<'a> {
         assets: &[(&'static str, [u128; 2])],
         app: Option<(Address, &'static [u8])>,
     ) -> Result<B256> {
-        let peer = pair[1 - opener].here().name.clone();
-        let balances: Vec<_> = assets.iter().map(|(_, row)| *row).collect();
-        let view = pair[opener].look(Ask::Propose {
-            peer,
-            challenge: CHALLENGE,
-            assets: assets.iter().map(|(name, _)| *name).collect(),
-            balances: rows(&balances),
-            app: app.map(|(address, _)| address),
-            data: app.map_or(&[][..], |(_, data)| data).into(),
-        })?;
+        let mut ask = self.proposal(pair, opener, CHALLENGE, assets);
+        if let (Some((address, first)), Ask::Propose { app, data, .. }) = (app, &mut ask) {
+            (*app, *data) = (Some(address), first.into());
+        }
+        let view = pair[opener].look(ask)?;
         let channel = view.channel;
         pair[1 - opener].wait("open the channel", &|event| event.is("channel", channel))?;
         same("the version of a new channel", view.version, 0)?;
+        self.put_in(opener, assets)?;
         Ok(channel)
+    }
+
+    /// What asks for a channel.
+    pub(crate) fn proposal(
+        &self,
+        pair: &Pair,
+        opener: usize,
+        challenge: u64,
+        assets: &[(&'static str, [u128; 2])],
+    ) -> Ask {
+        let balances: Vec<_> = assets.iter().map(|(_, row)| *row).collect();
+        Ask::Propose {
+            peer: pair[1 - opener].here().name.clone(),
+            challenge,
+            assets: assets.iter().map(|(name, _)| *name).collect(),
+            balances: rows(&balances),
+            app: None,
+            data: Bytes::new(),
+        }
+    }
+
+    /// Notes what both have brought into a channel that this one opened.
+    pub(crate) fn put_in(&self, opener: usize, assets: &[(&'static str, [u128; 2])]) -> Result<()> {
+        for (name, row) in assets {
+            for (index, amount) in [(opener, row[0]), (1 - opener, row[1])] {
+                let role = self.role(index)?;
+                let [mut coins, mut tokens] = role.put_in.get();
+                *(if *name == "coin" { &mut coins } else { &mut tokens }) += amount;
+                role.put_in.set([coins, tokens]);
+            }
+        }
+        Ok(())
     }
 
     /// Both settle: one concludes, the other waits for that.
@@ -164,11 +309,36 @@ impl<'a> Stage<'a> {
         Ok([self.chain.coins_of(wallet)?, tokens])
     }
 
-    /// What a party was paid, of coins and of tokens.
+    /// What a party was paid, of coins and of tokens: what it has, wherever it has it, above what
+    /// it would have if it had got nothing back.
     pub(crate) fn received(&self, index: usize) -> Result<[u128; 2]> {
-        let receiver = self.role(index)?.receiver;
-        let tokens = self.chain.tokens_of(self.contracts.token, receiver)?;
-        Ok([self.chain.coins_of(receiver)?, tokens])
+        let role = self.role(index)?;
+        let [coins, tokens] = self.wallet(index)?;
+        let fees = self.chain.fees_of(address_of(role.key)?, role.since)?;
+        let coins = coins + fees + self.chain.coins_of(role.receiver)?;
+        let tokens = tokens + self.chain.tokens_of(self.contracts.token, role.receiver)?;
+        let [coins_in, tokens_in] = role.put_in.get();
+        let above = |has: u128, first: u128| has.checked_sub(first).ok_or("money is missing");
+        Ok([above(coins + coins_in, WALLET)?, above(tokens + tokens_in, TOKENS_EACH)?])
+    }
+
+    /// What is missing of a party's coins, wherever it has them.
+    pub(crate) fn missing(&self, index: usize) -> Result<u128> {
+        let role = self.role(index)?;
+        let fees = self.chain.fees_of(address_of(role.key)?, role.since)?;
+        let has = self.wallet(index)?[0] + fees + self.chain.coins_of(role.receiver)?;
+        Ok(WALLET.checked_sub(has).ok_or("money came out of nothing")?)
+    }
+
+    /// Looks at the chain until it shows this.
+    pub(crate) fn until(&self, what: &str, done: &dyn Fn() -> Result<bool>) -> Result<()> {
+        for _ in 0..5 * PATIENCE {
+            if done()? {
+                return Ok(());
+            }
+            std::thread::park_timeout(Duration::from_millis(200));
+        }
+        Err(format!("the chain never showed: {what}").into())
     }
 
     /// Fails unless each was paid exactly this much in coins and in tokens.
@@ -180,9 +350,14 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// The same for coins only, this one and the other.
+    pub(crate) fn paid_both(&self, this: usize, its: u128, other: u128) -> Result<()> {
+        self.paid(if this == 0 { [its, other] } else { [other, its] }, [0, 0])
+    }
+
     /// Asks the backend whether it knows the contracts' code: the adjudicator's, the coin's.
     pub(crate) fn known_code(&self) -> Result<[bool; 2]> {
-        let role = Role::new("ann", false)?;
+        let role = Role::new("ann", false, 0)?;
         let mut process = Process::start(self.program, role.who, &role.log)?;
         let Contracts { adjudicator, coin_holder, .. } = self.contracts;
         let told = process.call(
@@ -204,7 +379,7 @@ impl<'a> Stage<'a> {
 }
 
 impl Role {
-    fn new(who: &'static str, kept: bool) -> Result<Self> {
+    fn new(who: &'static str, kept: bool, since: u64) -> Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join("parties");
@@ -217,18 +392,43 @@ impl Role {
         Ok(Self {
             who,
             key,
+            since,
+            put_in: Cell::default(),
+            memory: Arc::default(),
             receiver: Address::from_word(receiver),
             log: folder.join("log"),
             folder: kept.then_some(folder),
         })
     }
+
+    /// Where our node keeps its journal.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.log.with_file_name("node")
+    }
+
+    /// Copies that, and says where the copy is.
+    pub(crate) fn copy_home(&self) -> Result<PathBuf> {
+        let copy = self.log.with_file_name("copy");
+        copy_folder(&self.home(), &copy)?;
+        Ok(copy)
+    }
+
+    /// Puts a copy in its place.
+    pub(crate) fn put_home(&self, copy: &Path) -> Result<()> {
+        std::fs::remove_dir_all(self.home())?;
+        Ok(copy_folder(copy, &self.home())?)
+    }
 }
 
-/// Tells each where the other is.
-fn introduce(pair: &mut Pair) -> Result<()> {
-    let places = [0, 1].map(|index| pair[index].here().clone());
-    for (party, other) in pair.iter_mut().zip(places.into_iter().rev()) {
-        party.act(Ask::Peer { name: other.name, host: other.host })?;
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let into = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy_folder(&entry.path(), &into)?,
+            false => std::fs::copy(entry.path(), into).map(drop)?,
+        }
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(PATIENCE + 15);
 /// Most bytes of one line.
 const LINE_MAX: u64 = 1 << 20;
 /// Most lines that wait to be read, and most that are read while one is awaited.
-const LINES_MAX: usize = 1_000;
+const LINES_MAX: usize = 10_000;
 
 /// Builds the program and says where it is.
 pub(crate) fn build() -> Result<PathBuf> {

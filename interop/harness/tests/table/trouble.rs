@@ -9,6 +9,8 @@ pub(crate) enum Trouble {
     /// A party did not do what it was asked for, and says so.
     #[error("{who} refused to {what}: {kind}: {text}")]
     Refused { who: String, what: String, kind: String, text: String },
+    #[error(transparent)]
+    Node(#[from] perun_node::NodeError),
     #[error("{0}")]
     Broken(String),
 }
@@ -36,7 +38,7 @@ macro_rules! broken_by {
 }
 
 broken_by!(std::io::Error, serde_json::Error, perun_backend_evm::Error);
-broken_by!(perun_backend_evm::rpc::RpcError);
+broken_by!(perun_backend_evm::rpc::RpcError, rustls::Error);
 
 /// Fails unless both are the same.
 pub(crate) fn same<T: PartialEq + Debug>(what: &str, is: T, should: T) -> Result<()> {

@@ -35,10 +35,11 @@ const POLL: Duration = Duration::from_millis(100);
 /// Blocks that bury what money depends on.
 const DEPTH: u32 = 1;
 /// The waits of a node whose user has no patience: the challenges here are as short as can be.
-const CONFIG: Waits = Waits { answer: 5, fund: 30, commit: 300 };
+const CONFIG: Waits = Waits { answer: 5, user: 20, fund: 30, commit: 300 };
 
 struct Waits {
     answer: u64,
+    user: u64,
     fund: u64,
     commit: u64,
 }
@@ -117,6 +118,7 @@ impl Ours {
         let session = SessionKey::from_secret(derived("session")).ok_or("no session key")?;
         let config = Config {
             answer_secs: CONFIG.answer,
+            user_secs: CONFIG.user,
             fund_secs: CONFIG.fund,
             commit_secs: CONFIG.commit,
             ..Config::default()

@@ -33,7 +33,7 @@ use crate::recent::failed;
 use crate::record::Record;
 use crate::refusal::{Declined, Refusal};
 use crate::terms::Terms;
-use crate::{channel, exchange, update};
+use crate::{channel, exchange, hearing, update};
 
 /// Whether go-perun knows channels like this: each side deposits for itself.
 pub(crate) fn has_such(terms: &Terms) -> bool {
@@ -99,7 +99,7 @@ fn taken(context: &Context<'_>, open: &Open, offer: Offer) -> Result<Step, Decli
     let moves = offer.state.is_final() || offer.state.outcome() != current.outcome();
     if is_burnt(&open.outlook()) && moves {
         let refusal = refuse(context, offer.state.version(), RejectReason::Crossing {});
-        return Ok(refusal.and(fill(context, &open.outlook())?));
+        return Ok(refusal.and(fill(context, &open.outlook())));
     }
     if offer.state.is_final() && !context.config.accept_close {
         let deadline = context.user();
@@ -209,9 +209,9 @@ fn begun(flight: &Flight) -> Record {
 }
 
 /// Proposes the next version with everything as it is.
-pub(crate) fn fill(context: &Context<'_>, outlook: &Outlook<'_>) -> Result<Step, Declined> {
+pub(crate) fn fill(context: &Context<'_>, outlook: &Outlook<'_>) -> Step {
     let flight = filler(context, outlook);
-    Ok(Step::new(vec![begun(&flight)], vec![context.send(flight.message())]))
+    Step::new(vec![begun(&flight)], vec![context.send(flight.message())])
 }
 
 /// The peer's answer. A refusal is of no particular update: when the connection is made again, an
@@ -242,8 +242,7 @@ fn filled(
     flight: &Flight,
     signature: Signature,
 ) -> Result<Step, Declined> {
-    let peer = open.channel.address(open.channel.index.other());
-    context.crypto.verify(&flight.digest, &signature, &peer).map_err(Refusal::Signature)?;
+    hearing::verify(context, open, &flight.digest, &signature)?;
     let again = Step::new(vec![begun(flight)], vec![]);
     Ok(again.and(update::completed(context, open, flight, false, signature)))
 }
@@ -265,7 +264,7 @@ fn refused(
         // It does not even take that nothing moves. What waits would wait in vain.
         return Ok(first.and(if open.wants() { waited(context, open)? } else { Step::nothing() }));
     }
-    Ok(first.and(fill(context, &open.outlook())?))
+    Ok(first.and(fill(context, &open.outlook())))
 }
 
 /// That our update on its way is said again on a new connection: an answer may have been lost with

@@ -66,7 +66,8 @@ fn stale(open: &Open, version: Version) -> Result<Step, Declined> {
     }
 }
 
-fn verify(
+/// Whether the peer signed this.
+pub(crate) fn verify(
     context: &Context<'_>,
     open: &Open,
     digest: &Digest,

@@ -275,7 +275,7 @@ fn propose(
     is_final: bool,
 ) -> Result<Step, Declined> {
     if context.is_goperun() && goperun::is_burnt(&outlook) {
-        return goperun::fill(context, &outlook);
+        return Ok(goperun::fill(context, &outlook));
     }
     let version = outlook.next_version;
     if version.next().is_none() {

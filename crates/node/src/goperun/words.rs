@@ -166,25 +166,20 @@ fn part(
     ledgers.deposit(ledger)?.go_perun_part(nonce_share, *party.participant().address())
 }
 
-/// What go-perun says about an open channel, in our words, with the channel.
-pub(crate) fn about(
-    message: Message,
-    index: Option<Index>,
-) -> Option<(ChannelId, Body<Signature>)> {
+/// What go-perun says about an open channel, in our words; see [`channel_of`].
+pub(crate) fn about(message: Message, index: Option<Index>) -> Option<Body<Signature>> {
     Some(match message {
         Message::Update(Update { state, signature, .. }) => {
             let state = state.state().clone();
             let (payments, after) = (Batch::default(), Handover::Keep {});
-            (*state.id(), Body::Update { state, payments, after, signature })
+            Body::Update { state, payments, after, signature }
         }
-        Message::UpdateAccept { channel, version: Version::ZERO, signature } => {
-            (channel, Body::Sign { signature })
+        Message::UpdateAccept { version: Version::ZERO, signature, .. } => Body::Sign { signature },
+        Message::UpdateAccept { version, signature, .. } => {
+            Body::Ack { version, wants_turn: false, signature }
         }
-        Message::UpdateAccept { channel, version, signature } => {
-            (channel, Body::Ack { version, wants_turn: false, signature })
-        }
-        Message::UpdateReject { channel, version, .. } => {
-            (channel, Body::Reject { version, reason: RejectReason::User {} })
+        Message::UpdateReject { version, .. } => {
+            Body::Reject { version, reason: RejectReason::User {} }
         }
         Message::Sync { current: Some(current), .. } => {
             let state = current.state().state().clone();
@@ -196,7 +191,7 @@ pub(crate) fn about(
                 _ => None,
             };
             let next_version = state.version().next()?;
-            (*state.id(), Body::Sync { state, next_version, proof })
+            Body::Sync { state, next_version, proof }
         }
         _ => return None,
     })
@@ -220,7 +215,7 @@ pub(crate) const fn channel_of(message: &Message) -> Option<ChannelId> {
     }
 }
 
-const fn declined(reason: &DeclineReason) -> &'static str {
+pub(crate) const fn declined(reason: &DeclineReason) -> &'static str {
     match reason {
         DeclineReason::User {} => "the user declined",
         DeclineReason::Terms {} => "the terms are outside of what this node accepts",

@@ -99,7 +99,7 @@ impl House {
             GoMessage::Update(update) => Some(update.state.state().version()),
             _ => None,
         };
-        let Some((_, body)) = words::about(message, index) else { return Heard::Done };
+        let Some(body) = words::about(message, index) else { return Heard::Done };
         let input = Input::Message(Message { opening, body });
         if let (Err(_), Some(version)) = (self.feed(now, opening, input), update) {
             // go-perun would wait for its whole timeout, and all that time take nothing of ours.
@@ -151,14 +151,8 @@ impl House {
     }
 
     /// Declines what no machine has.
-    pub(super) fn say_decline(&mut self, peer: &Peer, answer: &Message) {
-        let (Some(own), Some(name)) = (&self.own_name, peer.name()) else { return };
-        let opening = *answer.opening.as_bytes();
-        let subject =
-            words::Subject { own, peer: name, opening, channel: None, index: None, ledger: None };
-        if let Some(said) = words::said(&subject, &answer.body, &mut self.ledgers) {
-            self.post.say(name, said);
-        }
+    pub(super) fn say_decline(&mut self, peer: &Peer, opening: OpeningId, reason: &DeclineReason) {
+        self.say(peer, rejection(*opening.as_bytes(), words::declined(reason)));
     }
 
     /// What a machine says, to its go-perun peer.

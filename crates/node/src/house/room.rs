@@ -172,11 +172,11 @@ impl House {
 
     /// Declines what is not remembered.
     fn decline(&mut self, peer: &Peer, opening: OpeningId, reason: DeclineReason) {
-        let answer = Message { opening, body: Body::Decline { reason } };
-        match peer.name() {
-            Some(_) => self.say_decline(peer, &answer),
-            None => self.outbox.send(self.post.as_mut(), peer.id(), answer.to_bytes()),
+        if peer.name().is_some() {
+            return self.say_decline(peer, opening, &reason);
         }
+        let answer = Message { opening, body: Body::Decline { reason } };
+        self.outbox.send(self.post.as_mut(), peer.id(), answer.to_bytes());
     }
 
     /// Whether a peer may have one channel more; makes room by forgetting one of its proposals that

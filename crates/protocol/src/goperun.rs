@@ -20,7 +20,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use perun_channel::{Amount, Signature, State, Version, transition};
+use perun_channel::{Amount, Signature, State, Version};
 
 use crate::config::OnSilence;
 use crate::effect::{Effect, Event, FailureReason, Step};
@@ -33,6 +33,7 @@ use crate::recent::failed;
 use crate::record::Record;
 use crate::refusal::{Declined, Refusal};
 use crate::terms::Terms;
+use crate::update::Incoming;
 use crate::{channel, exchange, hearing, update};
 
 /// Whether go-perun knows channels like this: each side deposits for itself.
@@ -121,7 +122,6 @@ fn examined(
 ) -> Result<Offer, RejectReason> {
     let channel = &open.channel;
     let (current, peer) = (channel.state(), channel.index.other());
-    let version = channel.following();
     let payments = match exchange::is_allowed(context, open, &state) {
         true => Batch::default(),
         false => payments(open, &state).ok_or(RejectReason::Payments {})?,
@@ -131,18 +131,8 @@ fn examined(
         true => state.outcome().clone(),
         false => payments.pay(peer, current.outcome()).map_err(|_| RejectReason::Payments {})?,
     };
-    let expected = current.at_version(version, outcome);
-    let expected = if state.is_final() { expected.finalized() } else { expected };
-    let follows =
-        transition::check_ordinary_of(&channel.params, &channel.id, current, &expected, version);
-    if state != expected || follows.is_err() {
-        return Err(RejectReason::State {});
-    }
-    let digest = context.crypto.digest(&state);
-    match context.crypto.verify(&digest, &signature, &channel.address(peer)) {
-        Ok(()) => Ok(Offer { state, digest, payments, after: Handover::Keep {}, signature }),
-        Err(_) => Err(RejectReason::Signature {}),
-    }
+    let incoming = Incoming { state, payments, after: Handover::Keep {}, signature };
+    update::offer_of(context, open, incoming, channel.following(), outcome)
 }
 
 /// What the peer gives us, a payment for each asset; none if it takes anything.

@@ -15,7 +15,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use perun_channel::{Signature, State, Version, transition};
+use perun_channel::{Allocation, Signature, State, Version, transition};
 
 use crate::channel::above;
 use crate::court;
@@ -73,11 +73,11 @@ pub(crate) fn heard(
 }
 
 /// An update as it arrived.
-struct Incoming {
-    state: State,
-    payments: Batch,
-    after: Handover,
-    signature: Signature,
+pub(crate) struct Incoming {
+    pub(crate) state: State,
+    pub(crate) payments: Batch,
+    pub(crate) after: Handover,
+    pub(crate) signature: Signature,
 }
 
 fn offered(context: &Context<'_>, open: &Open, incoming: Incoming) -> Result<Step, Declined> {
@@ -154,22 +154,34 @@ fn examined(
         false => payments.pay(peer, current.outcome()).ok().filter(|_| fits),
     };
     let Some(outcome) = outcome else { return Err((after, RejectReason::Payments {})) };
-    let expected = current.at_version(channel.next_version, outcome);
+    let incoming = Incoming { state, payments, after: after.clone(), signature };
+    offer_of(context, open, incoming, channel.next_version, outcome)
+        .map_err(|reason| (after, reason))
+}
+
+/// The offer of an update, if its state is the one that has this version and outcome (D5), and the
+/// peer signed it.
+pub(crate) fn offer_of(
+    context: &Context<'_>,
+    open: &Open,
+    incoming: Incoming,
+    version: Version,
+    outcome: Allocation,
+) -> Result<Offer, RejectReason> {
+    let Incoming { state, payments, after, signature } = incoming;
+    let channel = &open.channel;
+    let current = channel.state();
+    let expected = current.at_version(version, outcome);
     let expected = if state.is_final() { expected.finalized() } else { expected };
-    let follows = transition::check_ordinary_of(
-        &channel.params,
-        &channel.id,
-        current,
-        &expected,
-        channel.next_version,
-    );
+    let follows =
+        transition::check_ordinary_of(&channel.params, &channel.id, current, &expected, version);
     if state != expected || follows.is_err() {
-        return Err((after, RejectReason::State {}));
+        return Err(RejectReason::State {});
     }
     let digest = context.crypto.digest(&state);
-    match context.crypto.verify(&digest, &signature, &channel.address(peer)) {
+    match context.crypto.verify(&digest, &signature, &channel.address(channel.index.other())) {
         Ok(()) => Ok(Offer { state, digest, payments, after, signature }),
-        Err(_) => Err((after, RejectReason::Signature {})),
+        Err(_) => Err(RejectReason::Signature {}),
     }
 }
 
